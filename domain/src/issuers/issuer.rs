@@ -1,0 +1,146 @@
+//! What Daypass knows about a kind of CI issuer: which claims its tokens carry, of which type, and who controls them.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use crate::claims::Claims;
+use crate::refusal::Code;
+
+/// The JSON type of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    String,
+    Integer,
+    Boolean,
+    /// An array of strings.
+    Strings,
+    /// An object, reached by JSON pointer.
+    Object,
+}
+
+/// Whether every CI token of the issuer carries the claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    Always,
+    Optional,
+}
+
+/// How values of the claim are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Case {
+    Exact,
+    /// The issuer itself does not tell `Acme` from `acme`.
+    FoldAscii,
+}
+
+/// Who decides what stands in the claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// An id that is never given to another.
+    Immutable,
+    /// Administrators of the project.
+    Admin,
+    /// Everyone who can write to the repository.
+    Writer,
+    /// Everyone, outsiders included.
+    Anyone,
+}
+
+/// One claim of a schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// The name, or a JSON pointer for a nested claim.
+    pub name: Cow<'static, str>,
+    pub ty: Type,
+    pub presence: Presence,
+    pub case: Case,
+    pub class: Class,
+    /// Names a person: it is remembered as a salted hash only.
+    pub personal: bool,
+    /// Pins the project or its owner for good, so that a row with it speaks of one project.
+    pub pins_project: bool,
+    /// Tells which code may run (a ref or an environment).
+    pub gates_code: bool,
+}
+
+/// How long a token may live and how old it may be, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    /// The most that `exp - iat` may be.
+    pub lifetime: i64,
+    /// The most that `now - iat` may be.
+    pub age: i64,
+}
+
+/// The same view of every issuer's job.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobView {
+    /// The immutable id of the project.
+    pub project: Option<String>,
+    pub project_name: Option<String>,
+    pub git_ref: Option<String>,
+    pub environment: Option<String>,
+    pub run: Option<String>,
+    pub attempt: Option<String>,
+    pub job: Option<String>,
+    pub trigger: Option<String>,
+    /// The workflow or pipeline definition that the job runs.
+    pub workflow: Option<String>,
+    /// Where a person can look at the run.
+    pub run_url: Option<String>,
+    /// When the job ends at the latest, where the issuer tells (Unix seconds).
+    pub ends_at: Option<i64>,
+}
+
+/// A condition under which a token is refused unless the row waives it by name and reason.
+#[derive(Clone, Copy)]
+pub struct Veto {
+    /// The name that a `waive` table uses.
+    pub name: &'static str,
+    pub code: Code,
+    /// Why it exists, in one sentence.
+    pub reason: &'static str,
+    /// The claim it looks at, for explanations.
+    pub claim: &'static str,
+    /// Whether it strikes this token. A claim that is missing makes it strike.
+    pub strikes: fn(&Claims) -> bool,
+}
+
+impl Debug for Veto {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Veto").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// A kind of issuer. One file per kind; the list is in `issuers/mod.rs`.
+pub trait Kind: Debug + Send + Sync {
+    /// The word in `kind = "…"`.
+    fn name(&self) -> &'static str;
+
+    /// Every claim that a policy may name.
+    fn claims(&self) -> &[Claim];
+
+    /// Claims beside `iss`, `aud`, `iat` and `exp` without which a token is no CI token.
+    fn required(&self) -> &[Cow<'static, str>];
+
+    fn ages(&self) -> Ages;
+
+    /// The claim that tells one token from another; without one the token's own hash does.
+    fn replay_claim(&self) -> Option<&str> {
+        Some("jti")
+    }
+
+    fn job(&self, issuer_url: &str, claims: &Claims) -> JobView;
+
+    fn vetoes(&self) -> &[Veto];
+
+    /// The claims of a typical harmless token: a push to the main branch.
+    fn sample(&self) -> Claims;
+
+    /// Whether `url` can be the issuer URL of this kind; the error says what it should look like.
+    fn check_url(&self, url: &str) -> Result<(), String>;
+
+    fn claim(&self, name: &str) -> Option<&Claim> {
+        self.claims().iter().find(|claim| claim.name == name)
+    }
+}
