@@ -1,0 +1,123 @@
+//! What every engine does: plan a credential, make it, take it back.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::time::Duration;
+
+use domain::claims::Claims;
+use domain::secret::Secret;
+use serde::de::DeserializeOwned;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::store::{Connections, Secrets};
+use crate::system::System;
+
+/// In which order the credentials of one ask are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Nothing outside this process is touched.
+    Local,
+    /// Made in a target that can take it back.
+    Revocable,
+    /// Made in a target that cannot; therefore last.
+    Irrevocable,
+}
+
+/// What an engine sees, and all that it sees.
+#[derive(Clone, Debug)]
+pub struct Bench {
+    pub system: System,
+    /// Names this installation in the targets: six characters of `a-z2-7`.
+    pub deployment: String,
+    pub connections: Connections,
+    /// The sealed records of the kv engine.
+    pub secrets: Secrets,
+}
+
+/// One credential that is asked for.
+#[derive(Debug)]
+pub struct Ask<'a, P> {
+    pub lease_id: Uuid,
+    /// Whose job it is: for tags, comments and session names.
+    pub role: &'a str,
+    pub claims: &'a Claims,
+    pub params: P,
+    pub ttl: Duration,
+    /// When the lease ends; the native expiry is never before and at most a margin after.
+    pub expires_at: OffsetDateTime,
+    /// After this moment the credential must not come into being.
+    pub create_deadline: OffsetDateTime,
+    /// What the caller sent beside the parameters (kv: the path under a glob).
+    pub input: Option<&'a serde_json::Value>,
+}
+
+/// What is recorded before anything is made.
+#[derive(Debug)]
+pub struct Plan {
+    /// The name in the target, never reused.
+    pub upstream: Option<String>,
+    /// The connection whose target is touched.
+    pub connection: Option<String>,
+    /// What is needed to undo; sealed before it is stored.
+    pub handle: Secret<Vec<u8>>,
+    /// Whether the target can take it back.
+    pub revocable: bool,
+    /// Whether a lease stands for it (a stored secret has none).
+    pub leased: bool,
+}
+
+/// What was made.
+#[derive(Debug)]
+pub struct Issued {
+    pub values: BTreeMap<String, Secret<String>>,
+    /// When the target itself ends it.
+    pub native_expiry: Option<OffsetDateTime>,
+    /// What may stand in the audit record: names, never secrets.
+    pub facts: BTreeMap<String, String>,
+}
+
+/// How far taking back went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Revoked {
+    /// Nothing of it is left.
+    Gone,
+    /// The login is dead; the rest could not be removed for this reason.
+    Fenced(String),
+}
+
+/// Why an engine could not do its part.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The caller asked for something that the role's parameters do not cover.
+    #[error(transparent)]
+    Refused(#[from] domain::refusal::Refusal),
+    /// The role's parameters or the connection are wrong: an operator's mistake.
+    #[error("the role or its connection is not usable: {0}")]
+    Misconfigured(String),
+    /// The target answered no. Its permissions or the parameters need a change.
+    #[error("the target refused: {0}")]
+    TargetRefused(String),
+    /// The target did not answer.
+    #[error("the target is not available: {0}")]
+    TargetUnavailable(String),
+    #[error(transparent)]
+    Fault(#[from] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A kind of credential. One file per engine; the list is in `engines/mod.rs`.
+pub trait Engine: Debug + Send + Sync + 'static {
+    /// The word in `engine = "…"`.
+    const NAME: &'static str;
+    const ORDER: Order;
+    type Params: DeserializeOwned + Debug + Send + Sync;
+
+    /// Names what will be made. Touches nothing outside.
+    fn plan(&self, bench: &Bench, ask: &Ask<'_, Self::Params>) -> impl Future<Output = Result<Plan, EngineError>> + Send;
+
+    /// Makes it, under the planned name, before the deadline, or fails. Never retried under another name.
+    fn issue(&self, bench: &Bench, ask: &Ask<'_, Self::Params>, plan: &Plan) -> impl Future<Output = Result<Issued, EngineError>> + Send;
+
+    /// Takes it back. Already gone is success; may be called again and again.
+    fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> impl Future<Output = Result<Revoked, EngineError>> + Send;
+}
