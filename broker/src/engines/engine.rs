@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Connections, Secrets};
+use crate::store::Connections;
 use crate::system::System;
 
 /// In which order the credentials of one ask are made.
@@ -31,8 +31,6 @@ pub struct Bench {
     /// Names this installation in the targets: six characters of `a-z2-7`.
     pub deployment: String,
     pub connections: Connections,
-    /// The sealed records of the kv engine.
-    pub secrets: Secrets,
 }
 
 /// One credential that is asked for.
@@ -116,7 +114,12 @@ pub trait Engine: Debug + Send + Sync + 'static {
     fn plan(&self, bench: &Bench, ask: &Ask<'_, Self::Params>) -> impl Future<Output = Result<Plan, EngineError>> + Send;
 
     /// Makes it, under the planned name, before the deadline, or fails. Never retried under another name.
-    fn issue(&self, bench: &Bench, ask: &Ask<'_, Self::Params>, plan: &Plan) -> impl Future<Output = Result<Issued, EngineError>> + Send;
+    fn issue(
+        &self,
+        bench: &Bench,
+        ask: &Ask<'_, Self::Params>,
+        plan: &Plan,
+    ) -> impl Future<Output = Result<Issued, EngineError>> + Send;
 
     /// Takes it back. Already gone is success; may be called again and again.
     fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> impl Future<Output = Result<Revoked, EngineError>> + Send;
