@@ -57,11 +57,75 @@ pub struct Claim {
     pub class: Class,
     /// Names a person: it is remembered as a salted hash only.
     pub personal: bool,
-    /// Pins the project or its owner for good, so that a row with it speaks of one project.
+    /// Pins the project for good, so that a row with it speaks of that project alone.
     pub pins_project: bool,
     /// Tells which code may run (a ref or an environment).
     pub gates_code: bool,
 }
+
+impl Claim {
+    /// A string that every token carries, compared exactly.
+    pub const fn always(name: &'static str, class: Class) -> Self {
+        Self {
+            name: Cow::Borrowed(name),
+            ty: Type::String,
+            presence: Presence::Always,
+            case: Case::Exact,
+            class,
+            personal: false,
+            pins_project: false,
+            gates_code: false,
+        }
+    }
+
+    /// A string that some tokens carry.
+    pub const fn sometimes(name: &'static str, class: Class) -> Self {
+        let mut claim = Self::always(name, class);
+        claim.presence = Presence::Optional;
+        claim
+    }
+
+    #[must_use]
+    pub const fn of(mut self, ty: Type) -> Self {
+        self.ty = ty;
+        self
+    }
+
+    /// The issuer does not tell upper from lower case here.
+    #[must_use]
+    pub const fn folded(mut self) -> Self {
+        self.case = Case::FoldAscii;
+        self
+    }
+
+    #[must_use]
+    pub const fn personal(mut self) -> Self {
+        self.personal = true;
+        self
+    }
+
+    #[must_use]
+    pub const fn pin(mut self) -> Self {
+        self.pins_project = true;
+        self
+    }
+
+    #[must_use]
+    pub const fn gate(mut self) -> Self {
+        self.gates_code = true;
+        self
+    }
+}
+
+/// Claims that the verifier settles for every token. They are no conditions, yet samples and cases carry them.
+pub const REGISTERED: &[(&str, Type)] = &[
+    ("iss", Type::String),
+    ("aud", Type::String),
+    ("jti", Type::String),
+    ("iat", Type::Integer),
+    ("nbf", Type::Integer),
+    ("exp", Type::Integer),
+];
 
 /// How long a token may live and how old it may be, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,7 +204,19 @@ pub trait Kind: Debug + Send + Sync {
     /// Whether `url` can be the issuer URL of this kind; the error says what it should look like.
     fn check_url(&self, url: &str) -> Result<(), String>;
 
+    /// The schema of one claim. A kind whose claims include a family of names answers for each of them.
     fn claim(&self, name: &str) -> Option<&Claim> {
         self.claims().iter().find(|claim| claim.name == name)
+    }
+
+    /// What a caller can be told about its own token when it is refused, whatever the policy says.
+    fn hints(&self, claims: &Claims) -> Vec<String> {
+        let _ = claims;
+        Vec::new()
+    }
+
+    /// The schema as the policy set gives it, for kinds that have none of their own.
+    fn schema(&self) -> Option<&super::generic::Schema> {
+        None
     }
 }
