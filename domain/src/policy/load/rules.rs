@@ -1,0 +1,177 @@
+//! What only the whole set shows: names that nothing answers to, rows that are too wide, files that say more than they may.
+
+use std::collections::BTreeSet;
+
+use super::Parts;
+use super::roles::{NO_CODE_GATE, NO_PROJECT_PIN};
+use crate::credentials::{aws, kv, operator};
+use crate::issuers::issuer::Class;
+use crate::policy::glob::Glob;
+use crate::policy::pattern::{Condition, Pattern, Value};
+use crate::policy::problem::{Place, Problem};
+use crate::policy::set::{Credential, Issuer, Owner};
+
+/// Issuers that no row uses, issuers that cannot be told apart, cases of roles that do not exist.
+pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
+    let used: BTreeSet<&str> = parts.roles.iter().flat_map(|role| &role.rows).map(|row| row.issuer.as_str()).collect();
+    for issuer in parts.issuers.iter().filter(|issuer| !torn && !used.contains(issuer.name.as_str())) {
+        let message = format!("no row of any role speaks of the issuer `{}`", issuer.name);
+        report(Problem::at(&issuer.place, "unused-issuer", message).help("take it out, or let a role use it"));
+    }
+    for (at, issuer) in parts.issuers.iter().enumerate() {
+        if let Some(other) = parts.issuers.iter().take(at).find(|other| other.url == issuer.url && other.name != issuer.name) {
+            let message = format!("the issuers `{}` and `{}` have the same url", other.name, issuer.name);
+            report(Problem::at(&issuer.place, "duplicate-issuer", message));
+        }
+    }
+    let roles: Vec<&str> = parts.roles.iter().map(|role| role.name.as_str()).collect();
+    for (case, role) in parts.cases.iter().filter_map(|case| Some((case, case.role.as_deref()?))) {
+        if !torn && case.expect == crate::policy::set::Expect::Allow && !roles.contains(&role) {
+            let message = format!("the case `{}` names the role `{role}`, which does not exist", case.name);
+            report(Problem::at(&case.place, "unknown-role", message).nearest(role, roles.iter().copied()));
+        }
+    }
+}
+
+/// A row must pin its project for good and tell which code may run, unless it waives that by name and reason.
+pub(super) fn refusing(parts: &Parts, report: &dyn Fn(Problem)) {
+    for role in &parts.roles {
+        for (at, row) in role.rows.iter().enumerate() {
+            let Some(issuer) = parts.issuers.iter().find(|issuer| issuer.name == row.issuer) else { continue };
+            if !row.waive.contains_key(NO_PROJECT_PIN) && !row.conditions.iter().any(|condition| pins(issuer, condition)) {
+                let names = claims(issuer, |claim| claim.pins_project && claim.class == Class::Immutable);
+                let message = format!("row {} of role `{}` does not pin the project by an immutable id", at + 1, role.name);
+                report(
+                    Problem::at(&row.place, NO_PROJECT_PIN, message)
+                        .help(format!("{names}waive = {{ {NO_PROJECT_PIN} = \"reason\" }}")),
+                );
+            }
+            if !row.waive.contains_key(NO_CODE_GATE) && !row.conditions.iter().any(|condition| gates(issuer, condition)) {
+                let names = claims(issuer, |claim| claim.gates_code);
+                let message = format!("row {} of role `{}` does not tell which ref or environment may run", at + 1, role.name);
+                report(
+                    Problem::at(&row.place, NO_CODE_GATE, message)
+                        .help(format!("{names}waive = {{ {NO_CODE_GATE} = \"reason\" }}")),
+                );
+            }
+        }
+    }
+}
+
+fn claims(issuer: &Issuer, fits: impl Fn(&crate::issuers::issuer::Claim) -> bool) -> String {
+    let names: Vec<&str> = issuer.kind.claims().iter().filter(|claim| fits(claim)).map(|claim| &*claim.name).collect();
+    if names.is_empty() { "write ".to_owned() } else { format!("add one of {}, or write ", names.join(", ")) }
+}
+
+fn pins(issuer: &Issuer, condition: &Condition) -> bool {
+    let pin = issuer.kind.claim(&condition.claim).is_some_and(|claim| claim.pins_project && claim.class == Class::Immutable);
+    pin && condition.pattern.values().is_some_and(|values| !values.contains(&Value::Text(String::new())))
+}
+
+/// Being there is no gate, nor is a protection that is off, an empty name, or a glob that takes in every branch.
+fn gates(issuer: &Issuer, condition: &Condition) -> bool {
+    if !issuer.kind.claim(&condition.claim).is_some_and(|claim| claim.gates_code) {
+        return false;
+    }
+    match &condition.pattern {
+        Pattern::OneOf(values) => {
+            let open = |value: &Value| {
+                matches!(value, Value::Bool(false)) || matches!(value, Value::Text(text) if text.is_empty() || text == "false")
+            };
+            !values.iter().any(open)
+        }
+        Pattern::Glob(glob) => {
+            let literal = glob.literal();
+            let tail = ["refs/heads/", "refs/tags/", "refs/"].iter().find_map(|prefix| literal.strip_prefix(prefix));
+            tail.unwrap_or(&literal).chars().any(char::is_alphanumeric)
+        }
+        Pattern::Present | Pattern::Absent => false,
+    }
+}
+
+/// A file that belongs to an owner says no more than the owner may.
+pub(super) fn owners(parts: &Parts, report: &dyn Fn(Problem)) {
+    if parts.owners.is_empty() {
+        return;
+    }
+    let of = |place: &Place| parts.owners.iter().filter(|owner| owner.files.takes_text(&place.file)).collect::<Vec<_>>();
+    let beyond = |place: &Place, what: String| {
+        let owner = of(place).into_iter().next();
+        let says = owner.map_or_else(String::new, |owner| format!(", see {}:{}", owner.place.file, owner.place.line));
+        report(
+            Problem::at(place, "owner", format!("this file may not speak of {what}"))
+                .help(format!("it belongs to an owner{says}")),
+        );
+    };
+    let owned = |place: &Place| !of(place).is_empty();
+    let role_is = |owners: &[&Owner], name: &str| {
+        owners.iter().any(|owner| owner.roles.as_ref().is_some_and(|roles| roles.takes_text(name)))
+    };
+    for issuer in parts.issuers.iter().filter(|issuer| owned(&issuer.place)) {
+        beyond(&issuer.place, format!("the issuer `{}`", issuer.name));
+    }
+    for invariant in parts.invariants.iter().filter(|invariant| owned(&invariant.place)) {
+        beyond(&invariant.place, format!("the invariant `{}`", invariant.name));
+    }
+    for owner in parts.owners.iter().filter(|owner| owned(&owner.place)) {
+        beyond(&owner.place, "owners".to_owned());
+    }
+    for case in parts.cases.iter().filter(|case| owned(&case.place)) {
+        if !case.role.as_ref().is_some_and(|role| role_is(&of(&case.place), role)) {
+            let role = case.role.as_deref().unwrap_or("any");
+            beyond(&case.place, format!("the role `{role}` in the case `{}`", case.name));
+        }
+    }
+    for role in parts.roles.iter().filter(|role| owned(&role.place)) {
+        let owners = of(&role.place);
+        if !role_is(&owners, &role.name) {
+            beyond(&role.place, format!("the role `{}`", role.name));
+        }
+        for credential in &role.credentials {
+            if let Some(what) = reach(credential).filter(|_| !owners.iter().any(|owner| may(owner, credential))) {
+                beyond(&credential.place, what);
+            }
+        }
+    }
+}
+
+/// What a credential reaches, in words.
+fn reach(credential: &Credential) -> Option<String> {
+    let named = |field: &str| credential.text(field).unwrap_or_default().to_owned();
+    Some(match credential.engine.name() {
+        aws::NAME => format!("the AWS account of {}", named("role_arn")),
+        kv::NAME => format!("the secrets {} of the mount {}", named("path"), named("mount")),
+        operator::NAME => "the rights of operators".to_owned(),
+        _ => format!("the connection `{}`", named("connection")),
+    })
+}
+
+fn may(owner: &Owner, credential: &Credential) -> bool {
+    let text = |field: &str| credential.text(field);
+    match credential.engine.name() {
+        aws::NAME => text("role_arn").and_then(aws::account).is_some_and(|account| owner.aws_accounts.contains(account)),
+        kv::NAME => {
+            // A claim stands for some segment, as a star does.
+            let path = text("path").and_then(|path| Glob::new(&starred(path)).ok());
+            let mount = text("mount") == Some("secret");
+            mount && path.is_some_and(|path| owner.kv.iter().any(|glob| glob.covers(&path)))
+        }
+        operator::NAME => false,
+        _ => text("connection").is_some_and(|connection| owner.connections.contains(connection)),
+    }
+}
+
+/// A path with a star in place of every template.
+fn starred(path: &str) -> String {
+    let mut starred = String::new();
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('{') {
+        starred.push_str(before);
+        if !starred.ends_with('*') {
+            starred.push('*');
+        }
+        rest = after.split_once('}').map_or("", |(_, rest)| rest.trim_start_matches('*'));
+    }
+    starred.push_str(rest);
+    starred
+}

@@ -1,0 +1,55 @@
+//! The policy as a whole: the starter set, the decision vectors, the properties.
+
+use std::path::Path;
+
+use super::*;
+use crate::claims::Claims;
+use crate::refusal::Refusal;
+
+mod starter;
+
+/// The starter set of this repository.
+pub(super) fn starter() -> Vec<SourceFile> {
+    fn walk(folder: &Path, root: &Path, files: &mut Vec<SourceFile>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, root, files);
+            } else if path.extension().is_some_and(|extension| extension == "toml") {
+                let relative = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.push(SourceFile { path: relative, text: std::fs::read_to_string(&path).unwrap() });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let mut files = Vec::new();
+    walk(&root, &root, &mut files);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    files
+}
+
+/// A set of one file.
+pub(super) fn one(text: &str) -> Vec<SourceFile> {
+    vec![SourceFile { path: "set.toml".to_owned(), text: text.to_owned() }]
+}
+
+pub(super) fn loaded(files: Vec<SourceFile>) -> PolicySet {
+    PolicySet::load(files).unwrap_or_else(|problems| panic!("{}", lines(&problems)))
+}
+
+pub(super) fn lines(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("{problem}\n")).collect()
+}
+
+pub(super) fn ask<'a>(issuer: &'a str, claims: &'a Claims, role: Option<&'a str>) -> Ask<'a> {
+    Ask { issuer, claims, role, credentials: &[], ttl: None, now: 1_790_000_010 }
+}
+
+/// Decides both ways and insists that they agree.
+pub(super) fn both(set: &PolicySet, ask: &Ask<'_>) -> Result<Allowed, Refusal> {
+    let outcome = decide(set, ask);
+    let explained = explain(set, ask);
+    assert_eq!(explained.code, outcome.as_ref().err().map(|refusal| refusal.code.as_str()));
+    assert_eq!(explained.role.as_deref(), outcome.as_ref().ok().map(|allowed| allowed.role.as_str()));
+    outcome
+}

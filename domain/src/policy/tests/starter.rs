@@ -1,0 +1,46 @@
+use super::*;
+
+#[test]
+fn the_starter_set_is_clean() {
+    let report = check(starter());
+    assert!(report.problems.is_empty(), "{}", lines(&report.problems));
+    assert!(report.is_clean(), "{}", lines(&report.findings()));
+    assert_eq!(report.cases.len(), report.set.as_ref().unwrap().cases().len());
+    assert_eq!(report.invariants_unproven, 3);
+}
+
+#[test]
+fn a_job_on_main_gets_its_three_credentials() {
+    let set = loaded(starter());
+    let claims = set.issuer("github").unwrap().kind.sample().with("environment", "production");
+    let allowed = both(&set, &ask("github", &claims, Some("shop-deploy-prod"))).unwrap();
+    let names: Vec<&str> = allowed.credentials.iter().map(|planned| planned.name.as_str()).collect();
+    assert_eq!(names, ["cloud", "database", "registry"]);
+    let cloud = &allowed.credentials[0];
+    assert_eq!(cloud.params["session_tags"]["repository"], "acme/shop");
+    assert_eq!(cloud.params["session_name"], "shop-18032711405-1");
+    assert_eq!((cloud.ttl.as_secs(), cloud.ttl_limited_by), (1800, "role"));
+    assert!(allowed.rights.is_empty());
+}
+
+#[test]
+fn naming_no_role_finds_the_only_one() {
+    let set = loaded(starter());
+    let claims = set.issuer("gitlab").unwrap().kind.sample();
+    let allowed = both(&set, &ask("gitlab", &claims, None)).unwrap();
+    assert_eq!(allowed.role, "shop-gitlab-deploy");
+}
+
+#[test]
+fn operators_get_rights_and_no_credential() {
+    let set = loaded(starter());
+    let claims = set.issuer("github").unwrap().kind.sample();
+    let claims =
+        claims.with("repository_id", "640001").with("event_name", "workflow_dispatch").with("environment", "broker-operators");
+    let allowed = both(&set, &ask("github", &claims, Some("operators"))).unwrap();
+    assert!(allowed.credentials.is_empty());
+    assert!(crate::credentials::operator::allows(&allowed.rights, "secrets.write", Some("shop/registry")));
+    let named = ["rights".to_owned()];
+    let named = both(&set, &Ask { credentials: &named, ..ask("github", &claims, Some("operators")) }).unwrap();
+    assert_eq!(named, allowed);
+}
