@@ -50,6 +50,22 @@ pub struct Ask<'a, P> {
     pub input: Option<&'a serde_json::Value>,
 }
 
+impl<'a, P> Ask<'a, P> {
+    /// The same ask with its parameters in another form.
+    pub fn with<Q>(&self, params: Q) -> Ask<'a, Q> {
+        Ask {
+            lease_id: self.lease_id,
+            role: self.role,
+            claims: self.claims,
+            params,
+            ttl: self.ttl,
+            expires_at: self.expires_at,
+            create_deadline: self.create_deadline,
+            input: self.input,
+        }
+    }
+}
+
 /// What is recorded before anything is made.
 #[derive(Debug)]
 pub struct Plan {

@@ -1,3 +1,19 @@
 //! The engines, one file each.
 
 pub mod engine;
+pub mod postgres;
+mod registry;
+mod target;
+
+use engine::EngineError;
+pub use registry::Engines;
+
+/// What the broker's configuration says about engines: `[engine.<name>]`.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {}
+
+/// Every engine of this broker.
+pub fn all(_settings: &Settings) -> Result<Engines, EngineError> {
+    Ok(Engines::default().with(postgres::Postgres::default()))
+}

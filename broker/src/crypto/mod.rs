@@ -1,0 +1,3 @@
+//! Keys, seals and signatures.
+
+pub mod scram;

@@ -1,0 +1,202 @@
+//! Connections to targets, as their administrator.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::secret::Secret;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use url::{Host, Url};
+
+use super::EngineError;
+use super::settings::Settings;
+use crate::store::Connection;
+
+/// How long a target may take to accept a connection.
+const CONNECT: Duration = Duration::from_secs(5);
+/// A session nobody uses is closed after this time.
+const IDLE: Duration = Duration::from_secs(300);
+/// Raised by our own check when the create deadline is over.
+pub(super) const TOO_LATE: &str = "DP001";
+
+/// The administrator of one target.
+#[derive(Clone, Debug)]
+pub(super) struct Admin {
+    pool: PgPool,
+    options: PgConnectOptions,
+    database: String,
+    ssl_mode: &'static str,
+}
+
+/// One administrator for each connection, of its last version.
+#[derive(Debug, Default)]
+pub(super) struct Pools(Mutex<HashMap<String, (i64, Admin)>>);
+
+impl Pools {
+    /// The administrator of this version of the connection. Nothing is connected yet.
+    pub(super) fn admin(&self, connection: &Connection, settings: &Settings) -> Result<Admin, EngineError> {
+        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, admin)) = pools.get(&connection.name)
+            && *version == connection.version
+        {
+            return Ok(admin.clone());
+        }
+        let admin = Admin::new(connection, settings)?;
+        // The pool before this one closes when the last operation that holds it ends.
+        pools.insert(connection.name.clone(), (connection.version, admin.clone()));
+        Ok(admin)
+    }
+}
+
+impl Admin {
+    fn new(connection: &Connection, settings: &Settings) -> Result<Self, EngineError> {
+        let wrong = |what: &str| EngineError::Misconfigured(format!("connection `{}`: {what}", connection.name));
+        // The text of these errors could hold the address with all that is in it, so it is not passed on.
+        let url = Url::parse(&connection.url).map_err(|_| wrong("`url` is no URL such as postgresql://admin@host:5432/shop"))?;
+        if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+            return Err(wrong("`url` holds a password; put it in a file and name that in `password_file`"));
+        }
+        if !["postgres", "postgresql"].contains(&url.scheme())
+            || url.host_str().is_none_or(str::is_empty)
+            || url.username().is_empty()
+        {
+            return Err(wrong("`url` needs the form postgresql://admin@host:5432/shop"));
+        }
+        let mut options = PgConnectOptions::from_str(&connection.url).map_err(|_| wrong("a parameter of `url` is not valid"))?;
+        if !url.query_pairs().any(|(key, _)| ["sslmode", "ssl-mode"].contains(&key.as_ref())) {
+            options = options.ssl_mode(if is_loopback(&url) { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
+        }
+        if let Some(file) = &settings.ca_file {
+            options = options.ssl_root_cert(file);
+        }
+        if let Some(password) = &connection.password {
+            options = options.password(password.expose());
+        }
+        let options = options.application_name("daypass").statement_cache_capacity(0).disable_statement_logging();
+        let database = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
+        let pool = PgPoolOptions::new()
+            .max_connections(connection.concurrency.max(1))
+            .acquire_timeout(CONNECT)
+            .idle_timeout(IDLE)
+            .after_connect(|connection, _| Box::pin(shield(connection)))
+            .connect_lazy_with(options.clone());
+        Ok(Self { pool, database, ssl_mode: word(options.get_ssl_mode()), options })
+    }
+
+    /// Does `work` with a session in the connection's own database, for so long and no longer.
+    pub(super) async fn within<T>(
+        &self,
+        limit: Duration,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        let start = tokio::time::Instant::now();
+        let late = || EngineError::TargetUnavailable(format!("it did not answer within {} s", limit.as_secs()));
+        let mut home = match tokio::time::timeout(limit, self.pool.acquire()).await {
+            Ok(home) => home.map_err(map)?,
+            Err(_) => return Err(late()),
+        };
+        match tokio::time::timeout_at(start + limit, work(&mut home)).await {
+            Ok(done) => done,
+            Err(_) => {
+                // It may hang in the middle of an answer and must not go back to the pool.
+                home.close_on_drop();
+                Err(late())
+            }
+        }
+    }
+
+    /// A session of its own in another database of the same server.
+    pub(super) async fn visit(&self, database: &str) -> Result<PgConnection, EngineError> {
+        let options = self.options.clone().database(database);
+        let connect = async {
+            let mut connection = PgConnection::connect_with(&options).await?;
+            shield(&mut connection).await?;
+            Ok(connection)
+        };
+        match tokio::time::timeout(CONNECT, connect).await {
+            Ok(connected) => connected.map_err(map),
+            Err(_) => Err(EngineError::TargetUnavailable("it did not accept a connection in time".to_owned())),
+        }
+    }
+
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
+    pub(super) fn host(&self) -> &str {
+        self.options.get_host().trim_start_matches('[').trim_end_matches(']')
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.options.get_port()
+    }
+
+    /// Everything a client needs, in one line.
+    pub(super) fn url(&self, user: &str, password: &Secret<String>, database: &str) -> Result<Secret<String>, EngineError> {
+        let host = self.host();
+        let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let fault = || EngineError::Misconfigured("the host of the connection cannot stand in a URL".to_owned());
+        let mut url = Url::parse(&format!("postgresql://{host}:{}", self.port())).map_err(|_| fault())?;
+        url.set_username(user).map_err(|()| fault())?;
+        url.set_password(Some(password.expose())).map_err(|()| fault())?;
+        url.path_segments_mut().map_err(|()| fault())?.push(database);
+        url.query_pairs_mut().append_pair("sslmode", self.ssl_mode);
+        Ok(Secret::new(url.into()))
+    }
+}
+
+/// Runs a script as one transaction of the server's own: it ends with the message, whatever becomes of this process.
+pub(super) async fn run(connection: &mut PgConnection, script: String) -> Result<(), sqlx::Error> {
+    sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
+}
+
+/// Names in our own statements mean the server's own functions, whatever a leased role left in a schema.
+async fn shield(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    run(connection, "set search_path to pg_catalog, pg_temp".to_owned()).await
+}
+
+/// Tells whose fault an error is. Messages of the server are passed on; they hold neither passwords nor addresses with one.
+pub(super) fn map(error: sqlx::Error) -> EngineError {
+    match error {
+        sqlx::Error::Database(error) => {
+            let code = error.code().unwrap_or_default().into_owned();
+            let text = format!("{} (SQLSTATE {code})", error.message());
+            match code.as_str() {
+                TOO_LATE => EngineError::TargetUnavailable("it came to the login only after the create deadline".to_owned()),
+                // Cancelled by a timeout of ours, lock timeout, deadlock, serialisation.
+                "57014" | "55P03" | "40P01" | "40001" => EngineError::TargetUnavailable(text),
+                // Shutting down or starting, connection trouble, out of resources, input/output.
+                _ if ["57P", "08", "53", "58"].iter().any(|class| code.starts_with(class)) => {
+                    EngineError::TargetUnavailable(text)
+                }
+                _ => EngineError::TargetRefused(text),
+            }
+        }
+        sqlx::Error::Configuration(error) => EngineError::Misconfigured(error.to_string()),
+        sqlx::Error::PoolTimedOut => EngineError::TargetUnavailable("no session to it became free in time".to_owned()),
+        other => EngineError::TargetUnavailable(other.to_string()),
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    // The scheme is not one of the web's, so that an address in the host is still text.
+    match url.host_str().map(|host| Host::parse(host)) {
+        Some(Ok(Host::Domain(name))) => name == "localhost",
+        Some(Ok(Host::Ipv4(address))) => address.is_loopback(),
+        Some(Ok(Host::Ipv6(address))) => address.is_loopback(),
+        _ => false,
+    }
+}
+
+const fn word(mode: PgSslMode) -> &'static str {
+    match mode {
+        PgSslMode::Disable => "disable",
+        PgSslMode::Allow => "allow",
+        PgSslMode::Prefer => "prefer",
+        PgSslMode::Require => "require",
+        PgSslMode::VerifyCa => "verify-ca",
+        PgSslMode::VerifyFull => "verify-full",
+    }
+}

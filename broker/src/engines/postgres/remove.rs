@@ -1,0 +1,231 @@
+//! Taking a login back.
+//!
+//! First the login is shut and its sessions ended: from there on nobody is in. Then comes the tidying, which may fail (an object of
+//! somebody else depends on one of the role's, a database refuses the administrator) and is tried again later: the lease is then
+//! *fenced*.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use sqlx::{PgConnection, Row as _};
+
+use super::admin::{Admin, map, run};
+use super::settings::{Fill, Settings};
+use super::{EngineError, Handle, Revoked};
+use crate::system::System;
+
+/// How long after the deadline a name is still held, so that replicas whose clocks differ agree that nobody creates it any more.
+const DEADLINE_MARGIN: time::Duration = time::Duration::seconds(10);
+/// How long one attempt may take.
+const WHOLE: Duration = Duration::from_secs(45);
+/// How long to wait for sessions to end.
+const SESSIONS: Duration = Duration::from_secs(5);
+/// Begins the comment of a role that only holds a name.
+const TOMBSTONE: &str = "daypass tombstone";
+/// Reading a role and shutting it can be crossed by another worker this often.
+const ROUNDS: usize = 4;
+
+/// Removes the role and everything of it, as far as it goes.
+pub(super) async fn remove(system: &System, admin: &Admin, settings: &Settings, handle: &Handle) -> Result<Revoked, EngineError> {
+    admin.within(WHOLE, async |home| remove_with(home, system, admin, settings, handle).await).await
+}
+
+async fn remove_with(
+    home: &mut PgConnection,
+    system: &System,
+    admin: &Admin,
+    settings: &Settings,
+    handle: &Handle,
+) -> Result<Revoked, EngineError> {
+    let role = shut(home, &handle.role).await?;
+    if role.tombstone && system.now() <= handle.deadline + DEADLINE_MARGIN {
+        return Ok(Revoked::Fenced("the name is held until nothing can create it any more".to_owned()));
+    }
+    role.join(home).await?;
+    role.end_sessions(home).await?;
+    match tidy(home, admin, settings, handle, &role).await {
+        Ok(()) => Ok(Revoked::Gone),
+        Err(error) => Ok(Revoked::Fenced(error.to_string())),
+    }
+}
+
+/// A role that nobody can log in as.
+struct Shut {
+    oid: i64,
+    /// Quoted by the server.
+    name: String,
+    tombstone: bool,
+}
+
+/// Shuts the login, or plants a role without login in its place so that a late create cannot take the name.
+async fn shut(home: &mut PgConnection, role: &str) -> Result<Shut, EngineError> {
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        let row = sqlx::query(
+            "select quote_ident($1), r.oid::int8, coalesce(shobj_description(r.oid, 'pg_authid'), '') like $2 \
+             from (values (1)) as one left join pg_roles r on r.rolname = $1::text",
+        )
+        .bind(role)
+        .bind(format!("{TOMBSTONE}%"))
+        .fetch_one(&mut *home)
+        .await
+        .map_err(map)?;
+        let name: String = row.try_get(0).map_err(map)?;
+        let found: Option<i64> = row.try_get(1).map_err(map)?;
+        let tombstone: Option<bool> = row.try_get(2).map_err(map)?;
+        let limits = "set local statement_timeout to '5s';\nset local lock_timeout to '3s';\n";
+        let script = match found {
+            Some(_) => format!("{limits}alter role {name} nologin password null;"),
+            None => format!(
+                "{limits}create role {name} nologin;\ncomment on role {name} is '{TOMBSTONE}: holds the name of a login that was never made';"
+            ),
+        };
+        match (run(home, script).await, found) {
+            (Ok(()), Some(oid)) => return Ok(Shut { oid, name, tombstone: tombstone.unwrap_or(false) }),
+            // Planted: read it back.
+            (Ok(()), None) => {}
+            // A create was there first, or another worker: look again.
+            (Err(error), _) if crossed(&error) => last = Some(error),
+            (Err(error), _) => return Err(map(error)),
+        }
+    }
+    Err(last.map_or_else(|| EngineError::TargetUnavailable("the role keeps changing".to_owned()), map))
+}
+
+/// Whether somebody else changed the role at the same moment.
+fn crossed(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| match error.code().as_deref() {
+        // Duplicate object, unique violation, undefined object.
+        Some("42710" | "23505" | "42704") => true,
+        Some("XX000") => error.message().starts_with("tuple concurrently"),
+        _ => false,
+    })
+}
+
+impl Shut {
+    /// Makes the administrator a member, which ending its sessions and dropping what it owns asks for.
+    async fn join(&self, home: &mut PgConnection) -> Result<(), EngineError> {
+        if self.is_joined(home).await? {
+            return Ok(());
+        }
+        // Before PostgreSQL 16 the administrator's own INHERIT decides.
+        let option: &str = sqlx::query_scalar::<_, bool>("select current_setting('server_version_num')::int4 >= 160000")
+            .fetch_one(&mut *home)
+            .await
+            .map(|is_new| if is_new { " with inherit true" } else { "" })
+            .map_err(map)?;
+        run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(map)?;
+        if self.is_joined(home).await? {
+            return Ok(());
+        }
+        Err(EngineError::TargetRefused(
+            "the administrator must be an INHERIT role to end sessions of the roles it made".to_owned(),
+        ))
+    }
+
+    async fn is_joined(&self, home: &mut PgConnection) -> Result<bool, EngineError> {
+        sqlx::query_scalar("select pg_has_role(current_user, $1::int8::oid, 'usage')")
+            .bind(self.oid)
+            .fetch_one(home)
+            .await
+            .map_err(map)
+    }
+
+    /// Ends its sessions until none is left.
+    async fn end_sessions(&self, home: &mut PgConnection) -> Result<(), EngineError> {
+        let ended = async {
+            let mut pause = Duration::from_millis(5);
+            loop {
+                let open: i64 = sqlx::query_scalar(
+                    "select count(pg_terminate_backend(pid)) from pg_stat_activity where usesysid = $1::int8::oid",
+                )
+                .bind(self.oid)
+                .fetch_one(&mut *home)
+                .await
+                .map_err(map)?;
+                if open == 0 {
+                    return Ok(());
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(200));
+            }
+        };
+        match tokio::time::timeout(SESSIONS, ended).await {
+            Ok(ended) => ended,
+            Err(_) => Err(EngineError::TargetUnavailable("its sessions do not end".to_owned())),
+        }
+    }
+}
+
+async fn tidy(
+    home: &mut PgConnection,
+    admin: &Admin,
+    settings: &Settings,
+    handle: &Handle,
+    role: &Shut,
+) -> Result<(), EngineError> {
+    let fill = Fill { name: &role.name, expiration: "'-infinity'" };
+    let mut revoking = String::new();
+    if !role.tombstone {
+        revoking = fill.script(settings.revoking(&handle.statements));
+    }
+    let drop_owned = drop_owned(home, settings, role).await?;
+    let runs_at_home = handle.databases.is_empty() || handle.databases.iter().any(|database| database == admin.database());
+
+    let mut others = holders(home, role, if revoking.is_empty() { &[] } else { &handle.databases }).await?;
+    others.remove(admin.database());
+    for database in others {
+        let revoking = if handle.databases.contains(&database) { revoking.as_str() } else { "" };
+        let script = script(revoking, &drop_owned);
+        let cleared = async { run(&mut admin.visit(&database).await?, script).await.map_err(map) };
+        cleared.await.map_err(|error| in_database(&database, &error))?;
+    }
+    run(home, script(if runs_at_home { &revoking } else { "" }, &drop_owned))
+        .await
+        .map_err(|error| in_database(admin.database(), &map(error)))?;
+    // A session that was just being opened when the login was shut would show by now.
+    role.end_sessions(home).await?;
+    run(home, format!("set local lock_timeout to '3s';\ndrop role if exists {};", role.name)).await.map_err(map)?;
+
+    let left: bool = sqlx::query_scalar("select exists (select from pg_roles where oid = $1::int8::oid or rolname = $2)")
+        .bind(role.oid)
+        .bind(&handle.role)
+        .fetch_one(home)
+        .await
+        .map_err(map)?;
+    if left { Err(EngineError::TargetRefused("the role is still there after it was dropped".to_owned())) } else { Ok(()) }
+}
+
+/// The databases that hold something of the role, and those of `more` that still exist.
+async fn holders(home: &mut PgConnection, role: &Shut, more: &[String]) -> Result<BTreeSet<String>, EngineError> {
+    let names: Vec<String> = sqlx::query_scalar(
+        "select d.datname::text from pg_database d where d.datname::text = any ($2) or exists (select from pg_shdepend s \
+         where s.dbid = d.oid and s.refclassid = 'pg_authid'::regclass and s.refobjid = $1::int8::oid)",
+    )
+    .bind(role.oid)
+    .bind(more)
+    .fetch_all(home)
+    .await
+    .map_err(map)?;
+    Ok(names.into_iter().collect())
+}
+
+/// The statement that clears one database of the role.
+async fn drop_owned(home: &mut PgConnection, settings: &Settings, role: &Shut) -> Result<String, EngineError> {
+    let drop = format!("drop owned by {};\n", role.name);
+    let Some(heir) = &settings.reassign_to else { return Ok(drop) };
+    let heir: String = sqlx::query_scalar("select quote_ident($1)").bind(heir).fetch_one(home).await.map_err(map)?;
+    Ok(format!("reassign owned by {} to {heir};\n{drop}", role.name))
+}
+
+fn script(revoking: &str, drop_owned: &str) -> String {
+    let limits = "set local statement_timeout to '30s';\nset local lock_timeout to '3s';\n";
+    if revoking.is_empty() {
+        return format!("{limits}{drop_owned}");
+    }
+    format!("{limits}set local search_path to default;\n{revoking}set local search_path to pg_catalog, pg_temp;\n{drop_owned}")
+}
+
+fn in_database(database: &str, error: &EngineError) -> EngineError {
+    EngineError::TargetRefused(format!("in database {database:?}: {error}"))
+}

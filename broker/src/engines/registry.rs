@@ -1,0 +1,99 @@
+//! Typed engines behind one list.
+//!
+//! The policy hands parameters on as JSON; here they become the engine's own type, and a value that does not fit stops before
+//! anything is touched.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use domain::secret::Secret;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+
+/// Engines by name.
+#[derive(Clone, Debug, Default)]
+pub struct Engines(BTreeMap<&'static str, Arc<dyn Erased>>);
+
+impl Engines {
+    /// Adds one engine under its name.
+    #[must_use]
+    pub fn with<E: Engine>(mut self, engine: E) -> Self {
+        self.0.insert(E::NAME, Arc::new(Typed(engine)));
+        self
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.0.keys().copied()
+    }
+
+    /// When the engine's turn comes among the credentials of one ask.
+    pub fn order(&self, name: &str) -> Result<Order, EngineError> {
+        Ok(self.get(name)?.order())
+    }
+
+    /// Names what will be made. Touches nothing outside.
+    pub async fn plan(&self, name: &str, bench: &Bench, ask: &Ask<'_, &Value>) -> Result<Plan, EngineError> {
+        self.get(name)?.plan(bench, ask).await
+    }
+
+    /// Makes what was planned.
+    pub async fn issue(&self, name: &str, bench: &Bench, ask: &Ask<'_, &Value>, plan: &Plan) -> Result<Issued, EngineError> {
+        self.get(name)?.issue(bench, ask, plan).await
+    }
+
+    /// Takes it back; may be called again and again.
+    pub async fn revoke(&self, name: &str, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+        self.get(name)?.revoke(bench, handle).await
+    }
+
+    fn get(&self, name: &str) -> Result<&dyn Erased, EngineError> {
+        let engine = self.0.get(name).ok_or_else(|| {
+            let known = self.names().collect::<Vec<_>>().join(", ");
+            EngineError::Misconfigured(format!("there is no engine `{name}`; there are {known}"))
+        })?;
+        Ok(engine.as_ref())
+    }
+}
+
+type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send + 'a>>;
+
+/// An engine whose parameters have no type yet.
+trait Erased: Debug + Send + Sync {
+    fn order(&self) -> Order;
+    fn plan<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>) -> Answer<'a, Plan>;
+    fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued>;
+    fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked>;
+}
+
+#[derive(Debug)]
+struct Typed<E>(E);
+
+impl<E: Engine> Typed<E> {
+    fn parse<'a>(ask: &Ask<'a, &Value>) -> Result<Ask<'a, E::Params>, EngineError> {
+        let params = E::Params::deserialize(ask.params)
+            .map_err(|error| EngineError::Misconfigured(format!("the parameters of engine `{}`: {error}", E::NAME)))?;
+        Ok(ask.with(params))
+    }
+}
+
+impl<E: Engine> Erased for Typed<E> {
+    fn order(&self) -> Order {
+        E::ORDER
+    }
+
+    fn plan<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>) -> Answer<'a, Plan> {
+        Box::pin(async move { self.0.plan(bench, &Self::parse(ask)?).await })
+    }
+
+    fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued> {
+        Box::pin(async move { self.0.issue(bench, &Self::parse(ask)?, plan).await })
+    }
+
+    fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked> {
+        Box::pin(self.0.revoke(bench, handle))
+    }
+}
