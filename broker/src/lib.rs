@@ -2,6 +2,7 @@
 //! lease; the log remembers.
 
 pub mod crypto;
+pub mod dev;
 pub mod engines;
 pub mod store;
 pub mod system;
