@@ -93,15 +93,12 @@ impl Issuer {
 
     fn with_keys(system: &System, dir: &Path, base: &str) -> Result<Self> {
         let request_file = dir.join("requests.key");
-        let request_key = match files::read(&request_file)? {
-            Some(text) => {
-                URL_SAFE_NO_PAD.decode(text.trim()).with_context(|| format!("{} is damaged", request_file.display()))?
-            }
-            None => {
-                let key = system.random::<32>()?;
-                files::write_private(&request_file, URL_SAFE_NO_PAD.encode(key).as_bytes())?;
-                key.to_vec()
-            }
+        let request_key = if let Some(text) = files::read(&request_file)? {
+            URL_SAFE_NO_PAD.decode(text.trim()).with_context(|| format!("{} is damaged", request_file.display()))?
+        } else {
+            let key = system.random::<32>()?;
+            files::write_private(&request_file, URL_SAFE_NO_PAD.encode(key).as_bytes())?;
+            key.to_vec()
         };
         Ok(Self {
             system: system.clone(),

@@ -14,7 +14,7 @@ use domain::secret::Secret;
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
-use super::files;
+use super::{files, hex};
 use account::Account;
 
 mod account;
@@ -208,7 +208,7 @@ impl Cluster {
         if let Some(text) = files::read(&self.password_file)? {
             return Ok(Secret::new(text.trim().to_owned()));
         }
-        let password = system.random::<24>()?.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let password = hex(&system.random::<24>()?);
         files::write_private(&self.password_file, password.as_bytes())?;
         Ok(Secret::new(password))
     }

@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Map, Value, json};
 use time::{Date, Month, PrimitiveDateTime, Time};
 
-use crate::dev::files;
+use crate::dev::{files, hex};
 
 /// The keys that an issuer publishes. The first one signs; the others stand for the rotation that real issuers go through.
 pub(super) struct Keys {
@@ -35,13 +35,12 @@ impl Keys {
         let mut keys = Vec::new();
         for (number, style) in styles.iter().enumerate() {
             let path = dir.join(format!("{name}-{}.pem", number + 1));
-            let pem = match files::read(&path)? {
-                Some(pem) => pem,
-                None => {
-                    let pem = KeyPair::generate_for(&PKCS_RSA_SHA256)?.serialize_pem();
-                    files::write_private(&path, pem.as_bytes())?;
-                    pem
-                }
+            let pem = if let Some(pem) = files::read(&path)? {
+                pem
+            } else {
+                let pem = KeyPair::generate_for(&PKCS_RSA_SHA256)?.serialize_pem();
+                files::write_private(&path, pem.as_bytes())?;
+                pem
             };
             keys.push(Key::new(&pem, *style).with_context(|| format!("{} is no RSA key", path.display()))?);
         }
@@ -93,7 +92,7 @@ impl Key {
                 jwk.insert("x5c".into(), json!([STANDARD.encode(&der)]));
                 jwk.insert("x5t".into(), json!(thumb));
                 x5t = Some(thumb);
-                hex(print.as_ref())
+                hex(print.as_ref()).to_ascii_uppercase()
             }
             Style::Plain => {
                 // A UUID made from the public key: the same for the same key, at every start.
@@ -123,8 +122,4 @@ fn certificate(pem: &str) -> Result<Vec<u8>> {
     params.not_before = at(2026)?.assume_utc();
     params.not_after = at(2046)?.assume_utc();
     Ok(params.self_signed(&key)?.der().to_vec())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect()
 }

@@ -6,6 +6,7 @@
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
+use crate::dev::hex;
 use crate::system::System;
 
 pub(super) type Claims = Map<String, Value>;
@@ -197,7 +198,7 @@ fn number(system: &System) -> Result<String> {
 
 /// A commit.
 fn hexadecimal(system: &System) -> Result<String> {
-    Ok(system.random::<20>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&system.random::<20>()?))
 }
 
 /// The claims that differ from token to token, unless the job states them.

@@ -40,16 +40,14 @@ impl Issuer {
         let routes = routes(self);
         let room = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            let (stream, peer) = tokio::select! {
+            let accepted = tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                accepted = listener.accept() => match accepted {
-                    Ok(accepted) => accepted,
-                    // Out of file descriptors, most likely: give the others time to end.
-                    Err(_) => {
-                        tokio::time::sleep(Duration::from_millis(50)).await;
-                        continue;
-                    }
-                },
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((stream, peer)) = accepted else {
+                // Out of file descriptors, most likely: give the others time to end.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
             };
             let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
             let (acceptor, routes, stop) = (acceptor.clone(), routes.clone(), stop.clone());
@@ -157,18 +155,18 @@ struct Order {
 
 impl Order {
     /// Reads an order of someone on this machine.
-    fn read(peer: Peer, body: &Bytes) -> Result<Self, Response> {
+    fn read(peer: Peer, body: &Bytes) -> Result<Self, (StatusCode, String)> {
         if !peer.0.ip().to_canonical().is_loopback() {
-            return Err(failure(StatusCode::FORBIDDEN, "only this machine may order tokens"));
+            return Err((StatusCode::FORBIDDEN, "only this machine may order tokens".to_owned()));
         }
-        serde_json::from_slice(body).map_err(|error| failure(StatusCode::BAD_REQUEST, &error.to_string()))
+        serde_json::from_slice(body).map_err(|error| (StatusCode::BAD_REQUEST, error.to_string()))
     }
 }
 
 async fn new_job(State(issuer): State<Arc<Issuer>>, Extension(peer): Extension<Peer>, body: Bytes) -> Response {
     let order = match Order::read(peer, &body) {
         Ok(order) => order,
-        Err(refusal) => return refusal,
+        Err((status, message)) => return failure(status, &message),
     };
     if order.kind != Kind::Github {
         return failure(StatusCode::BAD_REQUEST, "only jobs on GitHub ask for their tokens; order one at /tokens");
@@ -179,7 +177,7 @@ async fn new_job(State(issuer): State<Arc<Issuer>>, Extension(peer): Extension<P
 async fn new_token(State(issuer): State<Arc<Issuer>>, Extension(peer): Extension<Peer>, body: Bytes) -> Response {
     let order = match Order::read(peer, &body) {
         Ok(order) => order,
-        Err(refusal) => return refusal,
+        Err((status, message)) => return failure(status, &message),
     };
     let token = issuer.token(order.kind, &order.claims, order.audience.as_deref());
     answer(token.map(|token| Json(json!({ "token": token.expose() }))))

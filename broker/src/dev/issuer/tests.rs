@@ -67,7 +67,7 @@ impl Running {
     }
 }
 
-fn stated(value: Value) -> Map<String, Value> {
+fn stated(value: &Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }
 
@@ -112,7 +112,7 @@ async fn refuses_requests_that_github_refuses() {
 #[tokio::test]
 async fn github_tokens_carry_every_claim_with_its_type() {
     let running = running().await;
-    let token = running.issuer.token(Kind::Github, &stated(json!({ "environment": "production" })), None).unwrap();
+    let token = running.issuer.token(Kind::Github, &stated(&json!({ "environment": "production" })), None).unwrap();
     let claims = running.verify(Kind::Github, token.expose()).await;
     for name in [
         "iss",
@@ -158,7 +158,7 @@ async fn github_tokens_carry_every_claim_with_its_type() {
 #[tokio::test]
 async fn gitlab_tokens_carry_every_claim_with_its_type() {
     let running = running().await;
-    let token = running.issuer.token(Kind::Gitlab, &stated(json!({ "environment": "production" })), Some("https://d")).unwrap();
+    let token = running.issuer.token(Kind::Gitlab, &stated(&json!({ "environment": "production" })), Some("https://d")).unwrap();
     let claims = running.verify(Kind::Gitlab, token.expose()).await;
     for name in [
         "iss",
@@ -206,7 +206,7 @@ async fn gitlab_tokens_carry_every_claim_with_its_type() {
 #[tokio::test]
 async fn derives_what_follows_from_what_is_stated() {
     let running = running().await;
-    let facts = stated(json!({ "repository": "octo/x", "ref": "refs/tags/v1:2", "actor": null }));
+    let facts = stated(&json!({ "repository": "octo/x", "ref": "refs/tags/v1:2", "actor": null }));
     let token = running.issuer.token(Kind::Github, &facts, None).unwrap();
     let tag = running.verify(Kind::Github, token.expose()).await;
     assert_eq!(tag["repository_owner"], json!("octo"));
@@ -216,7 +216,7 @@ async fn derives_what_follows_from_what_is_stated() {
     assert!(tag.get("actor").is_none(), "null leaves a claim out");
     assert!(tag.get("environment").is_none(), "absent, not empty");
 
-    let token = running.issuer.token(Kind::Github, &stated(json!({ "event_name": "pull_request" })), None).unwrap();
+    let token = running.issuer.token(Kind::Github, &stated(&json!({ "event_name": "pull_request" })), None).unwrap();
     let pull = running.verify(Kind::Github, token.expose()).await;
     assert_eq!(pull["sub"], json!("repo:acme/shop:pull_request"));
     assert_eq!(pull["ref"], json!("refs/pull/7/merge"));
