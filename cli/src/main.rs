@@ -1,1 +1,102 @@
-fn main() {}
+//! `daypass`, the client: exchanges a CI job's token and hands the credentials to the command that needs them.
+
+mod ambient;
+mod api;
+mod args;
+mod context;
+mod deliver;
+mod failure;
+mod harden;
+mod http;
+mod issued;
+mod render;
+mod session;
+mod surroundings;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::args::Global;
+use crate::context::Context;
+use crate::failure::{EXIT_CODES, Failure, Result};
+use crate::render::Out;
+use crate::surroundings::Environment;
+use crate::verbs::{audit, env, exec, lease, login, read, release, secret, whoami};
+
+/// Exchanges a CI job's OIDC token for short-lived credentials and hands them to the command that needs them.
+#[derive(Debug, Parser)]
+#[command(name = "daypass", version, about, after_help = EXIT_CODES, max_term_width = 110)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run a command with credentials, and release them when it ends
+    Exec(exec::Exec),
+    /// Print credentials as shell variables, or give them to later GitHub steps
+    Env(env::Env),
+    /// Print one value of a credential
+    Read(read::Read),
+    /// Open a session and keep it for later commands
+    Login(login::Login),
+    /// Show what the broker knows about the kept session
+    Whoami,
+    /// Release every lease of the kept session and end it
+    #[command(alias = "logout")]
+    Release,
+    /// The session's leases
+    #[command(subcommand)]
+    Lease(lease::Lease),
+    /// Stored secrets, for operators
+    #[command(subcommand)]
+    Secret(secret::Secret),
+    /// The audit log, for operators
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+fn main() -> ExitCode {
+    harden::harden();
+    let mut cli = Cli::parse();
+    cli.global.tidy();
+    let out = Out::new(cli.global.format, cli.global.color);
+    let context = Context { global: cli.global, env: Environment::of_process(), out };
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::local("the runtime cannot be started").because(&error))
+        .and_then(|runtime| {
+            let outcome = runtime.block_on(run(&context, cli.verb));
+            // A read of standard input that nobody waits for must not hold the end up.
+            runtime.shutdown_background();
+            outcome
+        });
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            out.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+async fn run(context: &Context, verb: Verb) -> Result<u8> {
+    match verb {
+        Verb::Exec(exec) => return exec::run(context, exec).await,
+        Verb::Env(env) => env::run(context, env).await?,
+        Verb::Read(read) => read::run(context, read).await?,
+        Verb::Login(login) => login::run(context, login).await?,
+        Verb::Whoami => whoami::run(context).await?,
+        Verb::Release => release::run(context).await?,
+        Verb::Lease(lease) => lease::run(context, lease).await?,
+        Verb::Secret(secret) => secret::run(context, secret).await?,
+        Verb::Audit(audit) => audit::run(context, audit).await?,
+    }
+    Ok(0)
+}

@@ -1,0 +1,249 @@
+//! Credentials as files: 0600, in a fresh 0700 folder on a file system that lives in memory, overwritten and removed at exit.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use domain::secret::Secret;
+use zeroize::Zeroizing;
+
+use crate::deliver::naming::{Variables, exact, expected, with_expected_names};
+use crate::failure::{Failure, Result};
+use crate::issued::Credential;
+use crate::surroundings::Environment;
+
+/// The folder and what it holds; dropping it removes both.
+#[derive(Debug)]
+pub(crate) struct Files {
+    folder: PathBuf,
+    written: Vec<PathBuf>,
+}
+
+/// Writes every field to a file and names the paths. Values that are no secret stand in the environment as usual.
+pub(crate) fn deliver(
+    env: &Environment,
+    credentials: &[Credential],
+    prefix: bool,
+    allow_disk: bool,
+) -> Result<(Files, Variables)> {
+    let mut files = Files::fresh(env, allow_disk)?;
+    let mut named = Variables::default();
+    for credential in credentials {
+        for field in credential.fields() {
+            let name = exact(&credential.name, field.name);
+            let path = files.write(&name, field.value.expose().as_bytes())?;
+            named.add(format!("{name}_FILE"), path);
+        }
+    }
+    for (credential, in_front) in with_expected_names(credentials, prefix, &mut named.notes) {
+        for field in credential.fields() {
+            let Some(name) = expected(credential, field.name) else { continue };
+            if !field.confidential {
+                named.add(format!("{in_front}{name}"), field.value.clone());
+            } else if !matches!(credential.engine.as_str(), "aws" | "postgres") {
+                let path = files.path_of(&exact(&credential.name, field.name));
+                named.add(format!("{in_front}{name}_FILE"), path);
+            }
+        }
+        if let Some((name, content)) = client_file(credential) {
+            let path = files.write(&format!("{in_front}{name}"), content.as_bytes())?;
+            named.add(format!("{in_front}{name}"), path);
+        }
+    }
+    Ok((files, named))
+}
+
+/// The file that the usual programs of this engine read, and the variable that names it.
+fn client_file(credential: &Credential) -> Option<(&'static str, Zeroizing<String>)> {
+    let field = |name: &str| credential.field(name).map(|value| value.expose().as_str());
+    match credential.engine.as_str() {
+        "postgres" => {
+            let parts = [
+                field("host")?,
+                field("port").unwrap_or("*"),
+                field("database").unwrap_or("*"),
+                field("username")?,
+                field("password")?,
+            ];
+            let line: Vec<Zeroizing<String>> =
+                parts.iter().map(|part| Zeroizing::new(part.replace('\\', "\\\\").replace(':', "\\:"))).collect();
+            let line: Vec<&str> = line.iter().map(|part| part.as_str()).collect();
+            Some(("PGPASSFILE", Zeroizing::new(format!("{}\n", line.join(":")))))
+        }
+        "aws" => {
+            let mut text = Zeroizing::new(String::from("[default]\n"));
+            for (key, name) in [
+                ("aws_access_key_id", "access_key_id"),
+                ("aws_secret_access_key", "secret_access_key"),
+                ("aws_session_token", "session_token"),
+            ] {
+                for part in [key, " = ", field(name)?, "\n"] {
+                    text.push_str(part);
+                }
+            }
+            Some(("AWS_SHARED_CREDENTIALS_FILE", text))
+        }
+        _ => None,
+    }
+}
+
+impl Files {
+    fn fresh(env: &Environment, allow_disk: bool) -> Result<Self> {
+        let parent = memory_folder(env)
+            .or_else(|| allow_disk.then(|| PathBuf::from(env.var("RUNNER_TEMP").or(env.var("TMPDIR")).unwrap_or("/tmp"))))
+            .ok_or_else(|| {
+                Failure::local("no writable file system in memory was found (tried XDG_RUNTIME_DIR, /dev/shm and /run/shm)")
+                    .fix("mount a tmpfs at /dev/shm, leave --files out, or accept a disk with --allow-disk")
+            })?;
+        let folder = parent.join(format!("daypass-{}", uuid::Uuid::new_v4().simple()));
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&folder)
+            .map_err(|error| Failure::local(format!("the folder {} cannot be made", folder.display())).because(&error))?;
+        Ok(Self { folder, written: Vec::new() })
+    }
+
+    fn path_of(&self, name: &str) -> Secret<String> {
+        Secret::new(self.folder.join(name).display().to_string())
+    }
+
+    /// The path comes back as the value of a variable.
+    fn write(&mut self, name: &str, content: &[u8]) -> Result<Secret<String>> {
+        let path = self.folder.join(name);
+        let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).and_then(|mut file| {
+            self.written.push(path.clone());
+            file.write_all(content)
+        });
+        written.map_err(|error| Failure::local(format!("the file {} cannot be written", path.display())).because(&error))?;
+        Ok(self.path_of(name))
+    }
+
+    /// Overwrites and removes everything; what could not be removed is told.
+    pub(crate) fn remove(mut self) -> Result<()> {
+        self.wipe().map_err(|error| {
+            Failure::local(format!("the folder {} could not be removed", self.folder.display()))
+                .because(&error)
+                .fix("remove it by hand")
+        })
+    }
+
+    fn wipe(&mut self) -> std::io::Result<()> {
+        for path in self.written.drain(..) {
+            // The command may have removed or replaced the file; the removal of the folder is what counts.
+            let _ = overwrite(&path);
+        }
+        match std::fs::remove_dir_all(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = self.wipe();
+    }
+}
+
+fn overwrite(path: &Path) -> std::io::Result<()> {
+    // A link put in its place would lead elsewhere.
+    let length = std::fs::symlink_metadata(path)?;
+    if !length.is_file() {
+        return Ok(());
+    }
+    let mut file: File = OpenOptions::new().write(true).open(path)?;
+    file.write_all(&vec![0; usize::try_from(length.len()).unwrap_or(0)])?;
+    file.sync_data()
+}
+
+/// A folder on a file system that never touches a disk.
+pub(crate) fn memory_folder(env: &Environment) -> Option<PathBuf> {
+    let named = env.var("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    named
+        .into_iter()
+        .chain([PathBuf::from("/dev/shm"), PathBuf::from("/run/shm")])
+        .find(|path| is_in_memory(path) && is_writable(path))
+}
+
+#[cfg(target_os = "linux")]
+fn is_in_memory(path: &Path) -> bool {
+    const TMPFS: u64 = 0x0102_1994;
+    const RAMFS: u64 = 0x8584_58f6;
+    rustix::fs::statfs(path).is_ok_and(|stat| u64::try_from(stat.f_type).is_ok_and(|kind| kind == TMPFS || kind == RAMFS))
+}
+
+/// Other systems have no place that is known to stay in memory.
+#[cfg(not(target_os = "linux"))]
+fn is_in_memory(_: &Path) -> bool {
+    false
+}
+
+fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::issued::tests::credential;
+
+    fn db() -> Credential {
+        credential(
+            "db",
+            "postgres",
+            &[("username", "u"), ("password", "p:w\\d"), ("host", "h"), ("port", "5432"), ("database", "shop")],
+        )
+    }
+
+    fn value(named: &Variables, name: &str) -> String {
+        named
+            .variables
+            .iter()
+            .find(|variable| variable.name == name)
+            .unwrap_or_else(|| panic!("{name} is not set"))
+            .value
+            .expose()
+            .clone()
+    }
+
+    #[test]
+    fn only_the_owner_reads_them_and_nothing_is_left() {
+        let (files, named) = deliver(&Environment::default(), &[db()], false, false).expect("delivered");
+        let path = PathBuf::from(value(&named, "DAYPASS_DB_PASSWORD_FILE"));
+        let folder = path.parent().expect("a folder").to_owned();
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "p:w\\d");
+        assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(folder.metadata().expect("there").permissions().mode() & 0o777, 0o700);
+        std::fs::write(folder.join("made-by-the-command"), "x").expect("written");
+        files.remove().expect("removed");
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn programs_find_their_own_files() {
+        let cloud = credential(
+            "cloud",
+            "aws",
+            &[("access_key_id", "A"), ("secret_access_key", "S"), ("session_token", "T"), ("region", "eu")],
+        );
+        let registry = credential("registry", "kv", &[("password", "pw")]);
+        let (files, named) = deliver(&Environment::default(), &[db(), cloud, registry], false, false).expect("delivered");
+        assert_eq!(std::fs::read_to_string(value(&named, "PGPASSFILE")).expect("read"), "h:5432:shop:u:p\\:w\\\\d\n");
+        assert_eq!(
+            std::fs::read_to_string(value(&named, "AWS_SHARED_CREDENTIALS_FILE")).expect("read"),
+            "[default]\naws_access_key_id = A\naws_secret_access_key = S\naws_session_token = T\n"
+        );
+        assert_eq!(std::fs::read_to_string(value(&named, "REGISTRY_PASSWORD_FILE")).expect("read"), "pw");
+        assert_eq!((value(&named, "PGHOST"), value(&named, "AWS_REGION")), ("h".to_owned(), "eu".to_owned()));
+        let values: Vec<&str> = named.variables.iter().map(|variable| variable.value.expose().as_str()).collect();
+        assert!(
+            !values.contains(&"p:w\\d") && !values.contains(&"S") && !values.contains(&"pw"),
+            "no secret stands in the environment"
+        );
+        drop(files);
+        assert!(!Path::new(&value(&named, "PGPASSFILE")).exists(), "dropping removes them too");
+    }
+}

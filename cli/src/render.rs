@@ -1,0 +1,208 @@
+//! How answers and failures look. Whatever comes from elsewhere is stripped of control characters, which a terminal would obey.
+
+use std::fmt::Write as _;
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use domain::wire::Problem;
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::ambient::Glance;
+use crate::args::{Color, Format};
+use crate::failure::{Failure, Result};
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const LABEL: Style = Style::new().bold();
+const FAINT: Style = Style::new().dimmed();
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Out {
+    pub(crate) format: Format,
+}
+
+impl Out {
+    pub(crate) fn new(format: Format, color: Color) -> Self {
+        match color {
+            Color::Auto => anstream::ColorChoice::Auto,
+            Color::Always => anstream::ColorChoice::Always,
+            Color::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+        Self { format }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// The answer as one JSON document.
+    pub(crate) fn json(self, value: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_string_pretty(value)
+            .map_err(|error| Failure::local("the answer cannot be written").because(&error))?;
+        text.push('\n');
+        self.raw(text.as_bytes())
+    }
+
+    /// Exactly these bytes, for values that a program reads.
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<()> {
+        let mut stdout = std::io::stdout().lock();
+        written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
+    }
+
+    /// Columns under their heads, as wide as they must be.
+    pub(crate) fn table<const N: usize>(self, heads: [&str; N], rows: &[[String; N]]) -> Result<()> {
+        let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))).collect();
+        let mut widths = heads.map(|head| head.chars().count());
+        for row in &rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut text = String::new();
+        line(&mut text, &heads.map(str::to_owned), &widths, LABEL);
+        for row in &rows {
+            line(&mut text, row, &widths, Style::new());
+        }
+        styled(&text)
+    }
+
+    /// Names and values, aligned.
+    pub(crate) fn pairs(self, pairs: &[(&str, String)]) -> Result<()> {
+        let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let mut text = String::new();
+        for (name, value) in pairs {
+            let _ = writeln!(text, "{LABEL}{name:width$}{LABEL:#}  {}", clean(value));
+        }
+        styled(&text)
+    }
+
+    /// A remark beside the answer, on standard error.
+    pub(crate) fn note(self, text: &str) {
+        if self.is_json() {
+            self.to_stderr(&format!("{}\n", serde_json::json!({ "note": text })));
+        } else {
+            self.to_stderr(&format!("{FAINT}daypass:{FAINT:#} {}\n", clean(text)));
+        }
+    }
+
+    /// Something that went wrong beside the main thing.
+    pub(crate) fn warning(self, text: &str, failure: &Failure) {
+        if self.is_json() {
+            self.to_stderr(&format!("{}\n", serde_json::json!({ "warning": text, "error": as_json(failure) })));
+        } else {
+            let cause = failure
+                .problem
+                .as_ref()
+                .map_or_else(|| failure.title.clone(), |problem| format!("{}: {}", problem.code, problem.title));
+            self.to_stderr(&format!("{WARNING}warning:{WARNING:#} {} ({})\n", clean(text), clean(&cause)));
+        }
+    }
+
+    /// Everything that helps: what, why, what next, and what the operators need to find it.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.is_json() {
+            self.to_stderr(&format!("{}\n", serde_json::json!({ "error": as_json(failure) })));
+            return;
+        }
+        let mut text = String::new();
+        match &failure.problem {
+            Some(problem) => describe_problem(&mut text, problem, failure.token.as_deref()),
+            None => {
+                let _ = writeln!(text, "{ERROR}error:{ERROR:#} {}", clean(&failure.title));
+                for cause in &failure.causes {
+                    let _ = writeln!(text, "  {LABEL}because{LABEL:#}   {}", clean(cause));
+                }
+            }
+        }
+        if let Some(remedy) = &failure.remedy {
+            let mut lines = remedy.lines();
+            let _ = writeln!(text, "  {LABEL}fix{LABEL:#}       {}", clean(lines.next().unwrap_or_default()));
+            for line in lines {
+                let _ = writeln!(text, "            {}", clean(line));
+            }
+        }
+        self.to_stderr(&text);
+    }
+
+    #[expect(clippy::unused_self, reason = "beside the other ways out")]
+    fn to_stderr(self, text: &str) {
+        // There is nowhere left to complain about a closed standard error.
+        let _ = anstream::stderr().lock().write_all(text.as_bytes());
+    }
+}
+
+fn describe_problem(text: &mut String, problem: &Problem, token: Option<&Glance>) {
+    let _ = writeln!(text, "{ERROR}error:{ERROR:#} {LABEL}{}{LABEL:#}: {}", clean(&problem.code), clean(&problem.title));
+    let _ = writeln!(text, "  {LABEL}fix{LABEL:#}       {}", clean(&problem.detail));
+    for hint in &problem.hints {
+        let _ = writeln!(text, "  {LABEL}hint{LABEL:#}      {}", clean(hint));
+    }
+    let _ = writeln!(text, "  {LABEL}decision{LABEL:#}  {}", clean(&problem.decision_id));
+    let _ = writeln!(
+        text,
+        "  {LABEL}server{LABEL:#}    {}{}",
+        moment(problem.server_time),
+        token.map(|token| age(problem, token)).unwrap_or_default()
+    );
+    if let Some(token) = token {
+        let _ = writeln!(text, "  {LABEL}token{LABEL:#}     {FAINT}from{FAINT:#} {}", clean(&token.place));
+        for (name, value) in &token.claims {
+            let _ = writeln!(text, "            {FAINT}{name}{FAINT:#} {}", clean(value));
+        }
+    }
+}
+
+/// How old the token was by the server's clock; a token from the future means that two clocks disagree.
+fn age(problem: &Problem, token: &Glance) -> String {
+    match token.issued_at.map(|issued| problem.server_time.unix_timestamp().saturating_sub(issued)) {
+        Some(seconds @ 0..) => format!(" (the token was issued {seconds} s earlier)"),
+        Some(seconds) => format!(" (the token says it was issued {} s later: the clocks disagree)", seconds.saturating_neg()),
+        None => String::new(),
+    }
+}
+
+fn as_json(failure: &Failure) -> serde_json::Value {
+    serde_json::json!({
+        "kind": failure.kind.as_str(),
+        "exit_code": failure.exit_code(),
+        "message": failure.problem.as_ref().map_or(failure.title.as_str(), |problem| problem.title.as_str()),
+        "remedy": failure.remedy.as_deref().or(failure.problem.as_ref().map(|problem| problem.detail.as_str())),
+        "causes": failure.causes,
+        "problem": failure.problem,
+        "token": failure.token.as_ref().map(|token| token.claims.iter().cloned().collect::<std::collections::BTreeMap<_, _>>()),
+    })
+}
+
+fn line<const N: usize>(text: &mut String, cells: &[String; N], widths: &[usize; N], style: Style) {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let _ = write!(line, "{cell:width$}  ");
+    }
+    let _ = writeln!(text, "{style}{}{style:#}", line.trim_end());
+}
+
+fn styled(text: &str) -> Result<()> {
+    let mut stdout = anstream::stdout().lock();
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// A reader that has seen enough (`| head`) is no failure.
+fn written(outcome: std::io::Result<()>) -> Result<()> {
+    match outcome {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::local("standard output cannot be written").because(&error))
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(crate) fn moment(at: OffsetDateTime) -> String {
+    at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
+}
+
+fn clean(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}

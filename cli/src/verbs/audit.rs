@@ -1,0 +1,72 @@
+//! `daypass audit list|explain`: what the broker remembers, for operators.
+
+use clap::{Args, Subcommand};
+use domain::wire::AuditQuery;
+
+use crate::context::Context;
+use crate::failure::Result;
+use crate::render::moment;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Audit {
+    /// List records, newest first
+    List(Box<List>),
+    /// Show why a decision fell as it did, every condition of it
+    Explain {
+        /// As a refusal or a record tells it
+        decision_id: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// Only records of this kind, such as exchange.granted
+    #[arg(long)]
+    kind: Option<String>,
+    #[arg(long)]
+    issuer: Option<String>,
+    /// Only this project, by its immutable id or its name
+    #[arg(long)]
+    project: Option<String>,
+    #[arg(long)]
+    role: Option<String>,
+    /// Only refusals of this code
+    #[arg(long)]
+    code: Option<String>,
+    /// Only what concerns this decision, session or lease
+    #[arg(long, value_name = "ID")]
+    about: Option<String>,
+    /// How many; 50 unless told, 500 at most
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=500))]
+    limit: Option<u32>,
+    /// Only records before this one
+    #[arg(long, value_name = "RECORD")]
+    before: Option<String>,
+}
+
+/// The fields that fit a table, in this order; `--format json` has them all.
+const SHOWN: [&str; 3] = ["project", "role", "code"];
+
+pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
+    let api = context.operators()?;
+    match audit {
+        Audit::List(list) => {
+            let List { kind, issuer, project, role, code, about, limit, before } = *list;
+            let list = api.audit(&AuditQuery { kind, issuer, project, role, code, about, limit, before }).await?;
+            if context.out.is_json() {
+                return context.out.json(&list);
+            }
+            let rows: Vec<[String; 6]> = list
+                .records
+                .into_iter()
+                .map(|record| {
+                    let [project, role, code] =
+                        SHOWN.map(|name| record.fields.get(name).cloned().unwrap_or_else(|| "-".to_owned()));
+                    [moment(record.at), record.kind, project, role, code, record.id]
+                })
+                .collect();
+            context.out.table(["AT", "KIND", "PROJECT", "ROLE", "CODE", "RECORD"], &rows)
+        }
+        Audit::Explain { decision_id } => context.out.json(&api.explain(&decision_id).await?),
+    }
+}

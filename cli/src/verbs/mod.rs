@@ -1,0 +1,12 @@
+//! The verbs of the command line, one file each.
+
+pub(crate) mod audit;
+pub(crate) mod env;
+pub(crate) mod exec;
+pub(crate) mod lease;
+pub(crate) mod login;
+mod obtain;
+pub(crate) mod read;
+pub(crate) mod release;
+pub(crate) mod secret;
+pub(crate) mod whoami;

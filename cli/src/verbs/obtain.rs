@@ -1,0 +1,126 @@
+//! How a verb comes to its credentials: from the session that is kept, or by exchanging this job's token.
+
+use std::time::Duration;
+
+use domain::wire::SessionAsk;
+use url::Url;
+
+use crate::ambient::{Glance, Wanted, discover};
+use crate::api::{Api, Exchange};
+use crate::args::{Asking, ShowClaims};
+use crate::context::Context;
+use crate::deliver::github::add_mask;
+use crate::failure::{Failure, Result};
+use crate::issued::Issued;
+use crate::session::Session;
+
+/// A CI system gives a cancelled job some ten seconds in all.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(8);
+
+/// Credentials in hand, and the session to release them with.
+#[derive(Debug)]
+pub(crate) struct Obtained {
+    pub(crate) api: Api,
+    pub(crate) issued: Issued,
+    pub(crate) session: Session,
+    /// Opened for this ask alone; otherwise the session belongs to an earlier `login`.
+    pub(crate) fresh: bool,
+}
+
+/// Asks with the kept session where there is one that fits, else opens a new one.
+pub(crate) async fn obtain(context: &Context, asking: &Asking, credentials: &[String]) -> Result<Obtained> {
+    if let Some(session) = context.kept_session()?
+        && !names_another_token(asking)
+        && asking.role.as_ref().is_none_or(|role| *role == session.role)
+    {
+        match ask_again(context, asking, credentials, session).await {
+            Err(failure) if failure.code() == Some("session_unknown") => {}
+            other => return other,
+        }
+    }
+    exchange(context, asking, credentials).await
+}
+
+/// Exchanges this job's token, whatever is kept.
+pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: &[String]) -> Result<Obtained> {
+    let address = context.address()?;
+    let api = context.broker(&address)?;
+    let found = discover(&context.env, &wanted(context, asking, &address)).await?;
+    let ask = Exchange { token: found.token.expose(), role: asking.role.as_deref(), credentials, ttl: asking.ttl.as_deref() };
+    let key = uuid::Uuid::new_v4().to_string();
+    let answer = api.exchange(&ask, &key).await.map_err(|failure| {
+        let glance = if asking.token.show_claims == ShowClaims::Safe { Glance::of(&found) } else { None };
+        failure.about(glance)
+    })?;
+    let issued = Issued::new(answer, credentials);
+    let session = Session::opened(address.as_str(), &issued)?;
+    if context.env.in_github() {
+        add_mask(session.token.expose());
+    }
+    let obtained = Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true };
+    obtained.mask(context);
+    Ok(obtained)
+}
+
+async fn ask_again(context: &Context, asking: &Asking, credentials: &[String], session: Session) -> Result<Obtained> {
+    let (api, _) = context.broker_with_session()?;
+    let ask = SessionAsk { credentials: credentials.to_vec(), ttl: asking.ttl.clone(), ..SessionAsk::default() };
+    let issued = Issued::new(api.credentials(&ask).await?, credentials);
+    let obtained = Obtained { api, issued, session, fresh: false };
+    obtained.mask(context);
+    Ok(obtained)
+}
+
+/// A token named on the command line is meant to be used, also when a session is kept.
+fn names_another_token(asking: &Asking) -> bool {
+    asking.token.token_env.is_some() || asking.token.token_file.is_some()
+}
+
+fn wanted(context: &Context, asking: &Asking, address: &Url) -> Wanted {
+    Wanted {
+        audience: asking.token.audience.clone().unwrap_or_else(|| address.origin().ascii_serialization()),
+        token_file: asking.token.token_file.clone(),
+        token_env: asking.token.token_env.clone(),
+        ci_ca_file: context.global.ci_ca_file.clone(),
+    }
+}
+
+impl Obtained {
+    /// The job's log hides the values before anybody can print them.
+    fn mask(&self, context: &Context) {
+        if context.env.in_github() {
+            self.issued.confidential().for_each(|value| add_mask(value.expose()));
+        }
+    }
+
+    /// Gives back what this ask was given. Each failure comes with what is still alive and until when.
+    pub(crate) async fn release(&self) -> Vec<(String, Failure)> {
+        if self.fresh {
+            return match self.api.end_session(RELEASE_DEADLINE).await {
+                Err(failure) if !is_gone(&failure) => vec![(self.alive("the leases could not be released"), failure)],
+                _ => Vec::new(),
+            };
+        }
+        let mut failures = Vec::new();
+        for credential in self.issued.credentials.iter().filter(|credential| credential.revocable) {
+            let Some(id) = &credential.lease_id else { continue };
+            if let Err(failure) = self.api.release_lease(id, RELEASE_DEADLINE).await
+                && !is_gone(&failure)
+            {
+                failures.push((self.alive(&format!("the lease of {} could not be released", credential.name)), failure));
+            }
+        }
+        failures
+    }
+
+    fn alive(&self, what: &str) -> String {
+        let ends =
+            self.issued.credentials.iter().filter_map(|credential| credential.expires_at).max().unwrap_or(self.issued.ends_at);
+        format!("{what}; it ends by itself at {}", crate::render::moment(ends))
+    }
+}
+
+/// What is gone already needs no release.
+fn is_gone(failure: &Failure) -> bool {
+    matches!(failure.code(), Some("session_unknown" | "lease_unknown"))
+}
