@@ -4,5 +4,7 @@
 pub mod crypto;
 pub mod dev;
 pub mod engines;
+pub mod oidc;
+pub mod outbound;
 pub mod store;
 pub mod system;

@@ -1,3 +1,6 @@
 //! Keys, seals and signatures.
 
 pub mod scram;
+//! Cryptography: everything that touches a key.
+
+pub mod jws;

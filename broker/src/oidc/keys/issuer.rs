@@ -1,0 +1,305 @@
+//! One issuer's keys: what is held, when it is fetched again, and who waits for that.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use time::OffsetDateTime;
+use tokio::sync::{Semaphore, watch};
+
+use super::source::{Document, FetchFailed, Source, Stamp};
+use super::{Found, Shelved, Status, World, since};
+use crate::crypto::jws::{AdmittedKey, KeySet, SetRefused};
+
+/// How often keys are fetched, give or take a tenth.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// How often a file is looked at, and how soon a failed fetch is tried again.
+const FILE_REFRESH: Duration = Duration::from_secs(5);
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Keys older than this make an alarm.
+const STALE: Duration = Duration::from_secs(11 * 60);
+
+/// Keys older than this are believed no longer.
+const DEAD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A key id that is not held causes at most one fetch in this time.
+const ASK_GAP: Duration = Duration::from_secs(30);
+
+/// A key id that was not found is not asked for again in this time.
+const ABSENT: Duration = Duration::from_secs(60);
+const ABSENT_IDS: usize = 256;
+
+/// How many requests may wait for one issuer. The others are answered from what is held.
+const WAITERS: usize = 16;
+
+/// Admitted keys with their document and its time.
+#[derive(Debug)]
+pub struct Held {
+    set: Arc<KeySet>,
+    document: Arc<[u8]>,
+    stamp: Option<Stamp>,
+    fetched_at: OffsetDateTime,
+}
+
+impl Held {
+    pub fn key(&self, id: &str) -> Option<&AdmittedKey> {
+        self.set.key(id)
+    }
+
+    /// How long ago the issuer confirmed these keys.
+    pub fn age(&self, now: OffsetDateTime) -> Duration {
+        since(self.fetched_at, now)
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct IssuerKeys {
+    source: Source,
+    held: ArcSwapOption<Held>,
+    /// Never locked across an await.
+    traffic: Mutex<Traffic>,
+    seats: Semaphore,
+    fetches: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Traffic {
+    flight: Option<Flight>,
+    departed: Option<OffsetDateTime>,
+    due: Option<OffsetDateTime>,
+    failure: Option<String>,
+    /// Key ids that were not there, and when.
+    absent: HashMap<String, OffsetDateTime>,
+}
+
+/// A refresh under way. It has landed when the other end of the channel is gone, even if it panicked.
+#[derive(Clone, Debug)]
+pub(super) struct Flight(watch::Receiver<()>);
+
+impl Flight {
+    fn is_under_way(&self) -> bool {
+        self.0.has_changed().is_ok()
+    }
+
+    pub(super) async fn landed(&mut self) {
+        while self.0.changed().await.is_ok() {}
+    }
+}
+
+impl IssuerKeys {
+    /// Starts with the document that `before` held, if it came from the same place.
+    pub(super) fn new(source: Source, before: Option<&Self>) -> Self {
+        let inherited = before.filter(|before| before.source.place == source.place).and_then(|before| {
+            let held = before.held.load_full()?;
+            let set = KeySet::admit(&held.document, &source.algorithms).ok()?;
+            Some(Arc::new(Held { set: Arc::new(set), document: Arc::clone(&held.document), ..*held }))
+        });
+        Self {
+            source,
+            held: ArcSwapOption::from(inherited),
+            traffic: Mutex::default(),
+            seats: Semaphore::new(WAITERS),
+            fetches: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(super) async fn find(self: &Arc<Self>, world: &World, key_id: &str) -> Found {
+        let now = world.system.now();
+        if let Some(held) = self.alive(now)
+            && (held.key(key_id).is_some() || self.is_absent(key_id, now))
+        {
+            return Found::Keys(held);
+        }
+        if let Ok(_seat) = self.seats.try_acquire()
+            && let Some(mut flight) = self.depart(world, Some(key_id))
+        {
+            flight.landed().await;
+            self.remember_if_absent(key_id, world.system.now());
+        }
+        let now = world.system.now();
+        match self.alive(now) {
+            Some(held) => Found::Keys(held),
+            None => Found::Unavailable { retry_after: self.retry_after(now) },
+        }
+    }
+
+    pub(super) fn is_due(&self, now: OffsetDateTime) -> bool {
+        let traffic = self.traffic();
+        match (traffic.due, traffic.departed) {
+            // A clock that went back must not stop the refreshing.
+            (Some(due), Some(departed)) => due <= now || departed > now,
+            _ => true,
+        }
+    }
+
+    /// The refresh that is under way, or a new one. When it is `wanted` for a key id, new ones are kept apart.
+    pub(super) fn depart(self: &Arc<Self>, world: &World, wanted: Option<&str>) -> Option<Flight> {
+        let now = world.system.now();
+        let mut traffic = self.traffic();
+        if let Some(flight) = traffic.flight.as_ref().filter(|flight| flight.is_under_way()) {
+            return Some(flight.clone());
+        }
+        let too_soon = traffic.departed.is_some_and(|departed| departed <= now && since(departed, now) < ASK_GAP);
+        if wanted.is_some() && too_soon {
+            return None;
+        }
+        let (landing, flight) = watch::channel(());
+        let flight = Flight(flight);
+        traffic.flight = Some(flight.clone());
+        traffic.departed = Some(now);
+        drop(traffic);
+
+        let (keys, world, wanted) = (Arc::clone(self), world.clone(), wanted.map(str::to_owned));
+        tokio::spawn(async move {
+            keys.refresh(&world, wanted.as_deref()).await;
+            drop(landing);
+        });
+        Some(flight)
+    }
+
+    pub(super) fn status(&self, now: OffsetDateTime) -> Status {
+        let held = self.held.load_full();
+        let age = held.as_ref().map(|held| held.age(now));
+        Status {
+            issuer: self.source.issuer.clone(),
+            keys: held.as_ref().map_or(0, |held| held.set.keys().len()),
+            skipped: held.as_ref().map(|held| held.set.skipped().to_vec()).unwrap_or_default(),
+            age,
+            stale: age.is_none_or(|age| age > STALE),
+            fetches: self.fetches.load(Ordering::Relaxed),
+            failure: self.traffic().failure.clone(),
+        }
+    }
+
+    async fn refresh(&self, world: &World, wanted: Option<&str>) {
+        if self.take_from_shelf(world, wanted).await {
+            self.schedule(world, REFRESH, None);
+            return;
+        }
+        // The time before the fetch, so that keys never look younger than they are.
+        let asked_at = world.system.now();
+        self.fetches.fetch_add(1, Ordering::Relaxed);
+        match self.fetch(world, asked_at).await {
+            Ok(fresh) => {
+                let document = fresh.then(|| self.held.load_full()).flatten();
+                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { REFRESH }, None);
+                if let (Some(shelf), Some(held)) = (&world.shelf, document) {
+                    let shelved = Shelved { document: held.document.to_vec(), fetched_at: held.fetched_at };
+                    if let Err(error) = shelf.save(&self.source.issuer, shelved).await {
+                        tracing::warn!(issuer = self.source.issuer, %error, "the keys could not be put on the shelf");
+                    }
+                }
+            }
+            Err(failure) => {
+                if matches!(failure, FetchFailed::Set(SetRefused::PrivateKey)) {
+                    tracing::error!(issuer = self.source.issuer, "the issuer publishes a private key");
+                }
+                let age = self.held.load_full().map_or(0, |held| held.age(world.system.now()).as_secs());
+                tracing::warn!(issuer = self.source.issuer, %failure, age, "the issuer's keys could not be refreshed");
+                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { RETRY }, Some(failure.to_string()));
+            }
+        }
+    }
+
+    /// Fetches, admits and swaps. Says whether the document can go on the shelf.
+    async fn fetch(&self, world: &World, asked_at: OffsetDateTime) -> Result<bool, FetchFailed> {
+        let before = self.held.load_full();
+        let document = self.source.document(&world.outbound, before.as_ref().and_then(|held| held.stamp)).await?;
+        let (document, stamp) = match (document, before) {
+            (Document::Fetched(document), _) => (document, None),
+            (Document::Read(document, stamp), _) => (document, Some(stamp)),
+            (Document::Unchanged, Some(held)) => {
+                let (set, document) = (Arc::clone(&held.set), Arc::clone(&held.document));
+                self.held.store(Some(Arc::new(Held { set, document, fetched_at: asked_at, ..*held })));
+                return Ok(false);
+            }
+            (Document::Unchanged, None) => return Ok(false),
+        };
+        self.swap(&document, stamp, asked_at)?;
+        Ok(stamp.is_none())
+    }
+
+    /// Takes a newer document of another replica. Says whether that makes a fetch of our own unnecessary.
+    async fn take_from_shelf(&self, world: &World, wanted: Option<&str>) -> bool {
+        let Some(shelf) = world.shelf.as_ref().filter(|_| !self.source.is_file()) else { return false };
+        let now = world.system.now();
+        let shelved = match shelf.load(&self.source.issuer).await {
+            Ok(shelved) => shelved,
+            Err(error) => {
+                tracing::warn!(issuer = self.source.issuer, %error, "the shelf with the issuer's keys cannot be read");
+                return false;
+            }
+        };
+        let newer = |at: OffsetDateTime| at <= now && self.held.load().as_ref().is_none_or(|held| held.fetched_at < at);
+        let Some(shelved) = shelved.filter(|shelved| newer(shelved.fetched_at)) else { return false };
+        if self.swap(&shelved.document, None, shelved.fetched_at).is_err() {
+            return false;
+        }
+        let age = since(shelved.fetched_at, now);
+        match wanted {
+            None => age < REFRESH / 2,
+            Some(wanted) => age < ASK_GAP || self.alive(now).is_some_and(|held| held.key(wanted).is_some()),
+        }
+    }
+
+    /// Admits aside, then puts the new keys in place of the old ones.
+    fn swap(&self, document: &[u8], stamp: Option<Stamp>, fetched_at: OffsetDateTime) -> Result<(), SetRefused> {
+        let set = KeySet::admit(document, &self.source.algorithms)?;
+        let known = self.held.load_full().is_some_and(|held| *held.document == *document);
+        for skipped in set.skipped().iter().filter(|_| !known) {
+            let id = skipped.id.as_deref().unwrap_or("");
+            tracing::info!(issuer = self.source.issuer, key = id, reason = skipped.reason, "a published key is not used");
+        }
+        self.held.store(Some(Arc::new(Held { set: Arc::new(set), document: document.into(), stamp, fetched_at })));
+        Ok(())
+    }
+
+    fn schedule(&self, world: &World, wait: Duration, failure: Option<String>) {
+        // 0.9 to 1.1 of the time, so that replicas do not ask in step.
+        let spread = world.system.random().map_or(0.5, |bytes| f64::from(u16::from_ne_bytes(bytes)) / 65_536.0);
+        let due = world.system.now() + wait.mul_f64(0.9 + spread / 5.0);
+        let mut traffic = self.traffic();
+        traffic.due = Some(due);
+        traffic.failure = failure;
+    }
+
+    fn alive(&self, now: OffsetDateTime) -> Option<Arc<Held>> {
+        self.held.load_full().filter(|held| held.age(now) <= DEAD)
+    }
+
+    fn is_absent(&self, key_id: &str, now: OffsetDateTime) -> bool {
+        self.traffic().absent.get(key_id).is_some_and(|at| *at <= now && since(*at, now) < ABSENT)
+    }
+
+    /// Remembers that the issuer does not publish the key. Only a refresh that went well can tell.
+    fn remember_if_absent(&self, key_id: &str, now: OffsetDateTime) {
+        if self.held.load().as_ref().is_none_or(|held| held.key(key_id).is_some()) {
+            return;
+        }
+        let mut traffic = self.traffic();
+        if traffic.failure.is_some() {
+            return;
+        }
+        traffic.absent.retain(|_, at| *at <= now && since(*at, now) < ABSENT);
+        if traffic.absent.len() < ABSENT_IDS {
+            traffic.absent.insert(key_id.to_owned(), now);
+        }
+    }
+
+    fn retry_after(&self, now: OffsetDateTime) -> u32 {
+        let waited = self.traffic().departed.map_or(ASK_GAP, |departed| since(departed, now));
+        u32::try_from(ASK_GAP.saturating_sub(waited).as_secs()).unwrap_or(30).max(1)
+    }
+
+    fn traffic(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
