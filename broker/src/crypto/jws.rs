@@ -41,17 +41,8 @@ pub enum Algorithm {
 }
 
 impl Algorithm {
-    pub const ALL: &'static [Self] = &[
-        Self::Rs256,
-        Self::Rs384,
-        Self::Rs512,
-        Self::Ps256,
-        Self::Ps384,
-        Self::Ps512,
-        Self::Es256,
-        Self::Es384,
-        Self::EdDsa,
-    ];
+    pub const ALL: &'static [Self] =
+        &[Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::EdDsa];
 
     /// What an issuer may use unless its entry says otherwise.
     pub const DEFAULT: &'static [Self] = &[Self::Rs256, Self::Es256];
@@ -199,4 +190,4 @@ fn is_key_id(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn reads_the_two_members_it_needs_and_nothing_else() {
-        let document = r#"{"issuer":"https://ci.example.test","jwks_uri":"https://ci.example.test/keys","claims_supported":[1,{}]}"#;
+        let document =
+            r#"{"issuer":"https://ci.example.test","jwks_uri":"https://ci.example.test/keys","claims_supported":[1,{}]}"#;
         assert_eq!(read(document).as_deref(), Ok("https://ci.example.test/keys"));
     }
 
@@ -65,20 +66,29 @@ mod tests {
         let ours = "https://ci.example.test";
         assert_eq!(with("https://ci.example.test/", "https://ci.example.test/keys"), Err(DiscoveryRefused::OtherIssuer));
         assert_eq!(with("https://CI.example.test", "https://ci.example.test/keys"), Err(DiscoveryRefused::OtherIssuer));
-        for keys in ["https://evil.test/keys", "https://ci.example.test:8443/keys", "https://ci.example.test.evil.test/", "https://10.0.0.1/"] {
+        for keys in [
+            "https://evil.test/keys",
+            "https://ci.example.test:8443/keys",
+            "https://ci.example.test.evil.test/",
+            "https://10.0.0.1/",
+        ] {
             assert_eq!(with(ours, keys), Err(DiscoveryRefused::OtherHost), "{keys}");
         }
         for keys in ["http://ci.example.test/keys", "file:///etc/passwd", "/keys", "https://u:p@ci.example.test/keys"] {
             assert_eq!(with(ours, keys), Err(DiscoveryRefused::BadKeysUrl), "{keys}");
         }
         assert_eq!(read("{}"), Err(DiscoveryRefused::NoIssuer));
-        let twice = r#"{"issuer":"https://ci.example.test","jwks_uri":"https://a.test","jwks_uri":"https://ci.example.test/keys"}"#;
+        let twice =
+            r#"{"issuer":"https://ci.example.test","jwks_uri":"https://a.test","jwks_uri":"https://ci.example.test/keys"}"#;
         assert!(matches!(read(twice), Err(DiscoveryRefused::Json(_))));
     }
 
     #[test]
     fn the_document_stands_below_the_issuer() {
-        assert_eq!(document_url("https://h.test/_services/token"), "https://h.test/_services/token/.well-known/openid-configuration");
+        assert_eq!(
+            document_url("https://h.test/_services/token"),
+            "https://h.test/_services/token/.well-known/openid-configuration"
+        );
         assert_eq!(document_url("https://h.test/"), "https://h.test/.well-known/openid-configuration");
     }
 }

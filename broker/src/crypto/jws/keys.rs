@@ -9,7 +9,7 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters};
 use domain::claims::{self, Json, Limits, Object};
 
-use super::{Algorithm, BadSignature, Unverified, URL_SAFE_NO_PAD, is_key_id};
+use super::{Algorithm, BadSignature, URL_SAFE_NO_PAD, Unverified, is_key_id};
 use base64::Engine;
 
 /// The largest key set that is looked at, in bytes.
@@ -209,12 +209,7 @@ impl Family {
         match self {
             Self::Rsa => matches!(
                 algorithm,
-                Algorithm::Rs256
-                    | Algorithm::Rs384
-                    | Algorithm::Rs512
-                    | Algorithm::Ps256
-                    | Algorithm::Ps384
-                    | Algorithm::Ps512
+                Algorithm::Rs256 | Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512
             ),
             Self::P256 => matches!(algorithm, Algorithm::Es256),
             Self::P384 => matches!(algorithm, Algorithm::Es384),

@@ -86,9 +86,7 @@ impl Source {
     pub(super) async fn document(&self, outbound: &Outbound, before: Option<Stamp>) -> Result<Document, FetchFailed> {
         match &self.place {
             Place::File(path) => read(path, before).await,
-            Place::Url(url) => {
-                outbound.get(url, &self.destination).await.map(Document::Fetched).map_err(FetchFailed::Keys)
-            }
+            Place::Url(url) => outbound.get(url, &self.destination).await.map(Document::Fetched).map_err(FetchFailed::Keys),
             Place::Discovered(from) => {
                 let document = outbound.get(from, &self.destination).await.map_err(FetchFailed::Discovery)?;
                 let url = discovery::keys_url(&document, &self.issuer, from)?;

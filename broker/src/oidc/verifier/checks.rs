@@ -91,13 +91,7 @@ fn check_text<'c>(claims: &'c Claims, name: &str, longest: usize) -> Result<&'c 
     text.ok_or_else(|| incomplete(format!("The token's {name} is not a string of 1 to {longest} bytes.")))
 }
 
-fn check_times(
-    issuer: &Believed<'_>,
-    claims: &Claims,
-    now: i64,
-    leeway: i64,
-    id: Option<String>,
-) -> Result<Checked, Refusal> {
+fn check_times(issuer: &Believed<'_>, claims: &Claims, now: i64, leeway: i64, id: Option<String>) -> Result<Checked, Refusal> {
     let expires_at = time_of(claims, "exp")?.ok_or_else(|| incomplete("The token has no exp."))?;
     let issued_at = time_of(claims, "iat")?.ok_or_else(|| incomplete("The token has no iat."))?;
     let not_before = time_of(claims, "nbf")?;
