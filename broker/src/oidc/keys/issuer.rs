@@ -165,6 +165,11 @@ impl IssuerKeys {
         Some(flight)
     }
 
+    #[cfg(test)]
+    pub(super) fn is_flying(&self) -> bool {
+        self.traffic().flight.as_ref().is_some_and(Flight::is_under_way)
+    }
+
     pub(super) fn status(&self, now: OffsetDateTime) -> Status {
         let held = self.held.load_full();
         let age = held.as_ref().map(|held| held.age(now));
