@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use tokio::sync::{Semaphore, watch};
 
 use super::source::{Document, FetchFailed, Source, Stamp};
-use super::{Found, Shelved, Status, World, since};
+use super::{Found, ShelfError, Shelved, Status, World, since};
 use crate::crypto::jws::{AdmittedKey, KeySet, SetRefused};
 
 /// How often keys are fetched, give or take a tenth.
@@ -33,8 +33,13 @@ const ASK_GAP: Duration = Duration::from_secs(30);
 const ABSENT: Duration = Duration::from_secs(60);
 const ABSENT_IDS: usize = 256;
 
-/// How many requests may wait for one issuer. The others are answered from what is held.
+/// How many requests may wait for one issuer's fetch, and how long. The others shall come again, so that a flood of
+/// unknown key ids cannot take every place that good tokens need.
 const WAITERS: usize = 16;
+const PATIENCE_SECONDS: u32 = 5;
+
+/// How long the shelf may take.
+const SHELF: Duration = Duration::from_secs(2);
 
 /// Admitted keys with their document and its time.
 #[derive(Debug)]
@@ -118,16 +123,18 @@ impl IssuerKeys {
         {
             return Found::Keys(held);
         }
-        if let Ok(_seat) = self.seats.try_acquire()
-            && let Some(mut flight) = self.depart(world, Some(key_id))
-        {
-            flight.landed().await;
-            self.remember_if_absent(key_id, world.system.now());
+        let Ok(_seat) = self.seats.try_acquire() else { return Found::Unavailable { retry_after: PATIENCE_SECONDS } };
+        if let Some(mut flight) = self.depart(world, Some(key_id)) {
+            let landed = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS.into()), flight.landed()).await;
+            if landed.is_ok() {
+                self.remember_if_absent(key_id, world.system.now());
+            }
         }
         let now = world.system.now();
         match self.alive(now) {
-            Some(held) => Found::Keys(held),
-            None => Found::Unavailable { retry_after: self.retry_after(now) },
+            // While fetching fails nobody can say that the key does not exist.
+            Some(held) if held.key(key_id).is_some() || self.traffic().failure.is_none() => Found::Keys(held),
+            _ => Found::Unavailable { retry_after: self.retry_after(now) },
         }
     }
 
@@ -159,8 +166,11 @@ impl IssuerKeys {
 
         let (keys, world, wanted) = (Arc::clone(self), world.clone(), wanted.map(str::to_owned));
         tokio::spawn(async move {
-            keys.refresh(&world, wanted.as_deref()).await;
+            let shelved = keys.refresh(&world, wanted.as_deref()).await;
             drop(landing);
+            if let Some(shelved) = shelved {
+                keys.put_on_shelf(&world, shelved).await;
+            }
         });
         Some(flight)
     }
@@ -184,24 +194,19 @@ impl IssuerKeys {
         }
     }
 
-    async fn refresh(&self, world: &World, wanted: Option<&str>) {
+    /// Brings the keys up to date. Gives what shall go on the shelf.
+    async fn refresh(&self, world: &World, wanted: Option<&str>) -> Option<Shelved> {
         if self.take_from_shelf(world, wanted).await {
             self.schedule(world, REFRESH, None);
-            return;
+            return None;
         }
         // The time before the fetch, so that keys never look younger than they are.
         let asked_at = world.system.now();
         self.fetches.fetch_add(1, Ordering::Relaxed);
         match self.fetch(world, asked_at).await {
-            Ok(fresh) => {
-                let document = fresh.then(|| self.held.load_full()).flatten();
+            Ok(document) => {
                 self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { REFRESH }, None);
-                if let (Some(shelf), Some(held)) = (&world.shelf, document) {
-                    let shelved = Shelved { document: held.document.to_vec(), fetched_at: held.fetched_at };
-                    if let Err(error) = shelf.save(&self.source.issuer, shelved).await {
-                        tracing::warn!(issuer = self.source.issuer, %error, "the keys could not be put on the shelf");
-                    }
-                }
+                document.map(|document| Shelved { document, fetched_at: asked_at })
             }
             Err(failure) => {
                 if matches!(failure, FetchFailed::Set(SetRefused::PrivateKey)) {
@@ -210,33 +215,47 @@ impl IssuerKeys {
                 let age = self.held.load_full().map_or(0, |held| held.age(world.system.now()).as_secs());
                 tracing::warn!(issuer = self.source.issuer, %failure, age, "the issuer's keys could not be refreshed");
                 self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { RETRY }, Some(failure.to_string()));
+                None
             }
         }
     }
 
-    /// Fetches, admits and swaps. Says whether the document can go on the shelf.
-    async fn fetch(&self, world: &World, asked_at: OffsetDateTime) -> Result<bool, FetchFailed> {
+    /// Fetches, admits and swaps. Gives the document, if it came from the issuer itself.
+    async fn fetch(&self, world: &World, asked_at: OffsetDateTime) -> Result<Option<Vec<u8>>, FetchFailed> {
         let before = self.held.load_full();
-        let document = self.source.document(&world.outbound, before.as_ref().and_then(|held| held.stamp)).await?;
-        let (document, stamp) = match (document, before) {
-            (Document::Fetched(document), _) => (document, None),
-            (Document::Read(document, stamp), _) => (document, Some(stamp)),
-            (Document::Unchanged, Some(held)) => {
-                let (set, document) = (Arc::clone(&held.set), Arc::clone(&held.document));
-                self.held.store(Some(Arc::new(Held { set, document, fetched_at: asked_at, ..*held })));
-                return Ok(false);
+        match self.source.document(&world.outbound, before.as_ref().and_then(|held| held.stamp)).await? {
+            Document::Fetched(document) => {
+                self.swap(&document, None, asked_at)?;
+                Ok(Some(document))
             }
-            (Document::Unchanged, None) => return Ok(false),
-        };
-        self.swap(&document, stamp, asked_at)?;
-        Ok(stamp.is_none())
+            Document::Read(document, stamp) => {
+                self.swap(&document, Some(stamp), asked_at)?;
+                Ok(None)
+            }
+            Document::Unchanged => {
+                if let Some(held) = before {
+                    let (set, document) = (Arc::clone(&held.set), Arc::clone(&held.document));
+                    self.held.store(Some(Arc::new(Held { set, document, fetched_at: asked_at, ..*held })));
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    async fn put_on_shelf(&self, world: &World, shelved: Shelved) {
+        let Some(shelf) = &world.shelf else { return };
+        let outcome = tokio::time::timeout(SHELF, shelf.save(&self.source.issuer, shelved)).await;
+        if let Err(error) = outcome.unwrap_or_else(|_| Err(ShelfError::slow())) {
+            tracing::warn!(issuer = self.source.issuer, %error, "the keys could not be put on the shelf");
+        }
     }
 
     /// Takes a newer document of another replica. Says whether that makes a fetch of our own unnecessary.
     async fn take_from_shelf(&self, world: &World, wanted: Option<&str>) -> bool {
         let Some(shelf) = world.shelf.as_ref().filter(|_| !self.source.is_file()) else { return false };
         let now = world.system.now();
-        let shelved = match shelf.load(&self.source.issuer).await {
+        let loaded = tokio::time::timeout(SHELF, shelf.load(&self.source.issuer)).await;
+        let shelved = match loaded.unwrap_or_else(|_| Err(ShelfError::slow())) {
             Ok(shelved) => shelved,
             Err(error) => {
                 tracing::warn!(issuer = self.source.issuer, %error, "the shelf with the issuer's keys cannot be read");

@@ -18,6 +18,12 @@ pub struct Shelved {
 #[error("{0}")]
 pub struct ShelfError(pub String);
 
+impl ShelfError {
+    pub(super) fn slow() -> Self {
+        Self("no answer in time".to_owned())
+    }
+}
+
 /// Keeps the last good document of each issuer, by issuer URL. It must be able to tell what it wrote from what somebody
 /// else did.
 pub trait KeyShelf: Debug + Send + Sync {

@@ -339,3 +339,48 @@ fn without_an_id_the_signed_bytes_tell_tokens_apart() {
     let other = bench.try_with(&json!({"jti": null, "sub": "other"})).unwrap();
     assert_ne!(id(&once), other.token_id);
 }
+
+#[tokio::test]
+async fn asks_the_cache_for_keys_and_says_when_there_are_none() {
+    use crate::oidc::keys::{Place, Source};
+    use crate::outbound::{Destination, Outbound};
+
+    let (bench, folder) = (Bench::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("keys.json");
+    let (system, clock) = System::real();
+    let keys = Arc::new(KeyCache::new(system.clone(), Outbound::default(), None));
+    let source = Source {
+        issuer: URL.to_owned(),
+        algorithms: Algorithm::DEFAULT.to_vec(),
+        place: Place::File(file.clone()),
+        destination: Destination::default(),
+    };
+    keys.configure(vec![source.clone()]);
+    let verifier = Verifier::new(system, keys.clone(), Duration::from_secs(600));
+    assert_eq!(verifier.leeway(), 60, "leeway has a ceiling");
+    let believed = Believed {
+        name: "ci",
+        url: URL,
+        audience: "https://broker.test",
+        algorithms: Algorithm::DEFAULT,
+        ages: bench.kind.ages,
+        kind: &bench.kind,
+        enabled: true,
+    };
+    let issuers = Set(vec![believed]);
+    let now = crate::system::Clock::now(&*clock).unix_timestamp();
+    let mut claims = Bench::claims();
+    (claims["iat"], claims["nbf"], claims["exp"]) = (json!(now), json!(now), json!(now + 300));
+    let token = bench.signer.token(&claims);
+
+    let refused = verifier.verify(&issuers, &token).await.unwrap_err();
+    assert_eq!(refused.refusal.code, Code::KeysUnavailable);
+    assert!(refused.refusal.retry_after.is_some() && !refused.authentic());
+
+    std::fs::write(&file, jwks(&[bench.signer.jwk()])).unwrap();
+    keys.refresh_all().await;
+    let verified = verifier.verify(&issuers, &token).await.unwrap();
+    assert!(verified.keys_age < Duration::from_secs(60));
+    let refused = verifier.verify(&issuers, &Signer::new("unknown").token(&claims)).await.unwrap_err();
+    assert_eq!(refused.refusal, Refusal::new(Code::TokenInvalid));
+}
