@@ -134,7 +134,8 @@ impl Kind for GitLab {
             trigger: text("pipeline_source"),
             workflow: text("ci_config_ref_uri"),
             run_url,
-            ends_at: claims.get("exp").and_then(crate::claims::Json::as_int),
+            // The token ends with the job. Without an end it has ended: a claim that is missing opens nothing.
+            ends_at: Some(claims.get("exp").and_then(crate::claims::Json::as_int).unwrap_or(0)),
         }
     }
 

@@ -6,7 +6,15 @@ use super::*;
 use crate::claims::Claims;
 use crate::refusal::Refusal;
 
+mod globs;
+mod hashes;
+mod limits;
+mod loading;
+mod monotone;
+mod near_misses;
+mod owners;
 mod starter;
+mod vectors;
 
 /// The starter set of this repository.
 pub(super) fn starter() -> Vec<SourceFile> {
@@ -26,6 +34,25 @@ pub(super) fn starter() -> Vec<SourceFile> {
     walk(&root, &root, &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
+}
+
+/// Two issuers, and a role whose row the test writes.
+pub(super) const ISSUERS: &str = r#"
+[issuer.github]
+kind     = "github"
+url      = "https://token.actions.githubusercontent.com"
+audience = "https://daypass.example.com"
+"#;
+
+pub(super) fn with_row(row: &str) -> Vec<SourceFile> {
+    one(&format!(
+        "{ISSUERS}\n[[role.deploy.allow]]\nissuer = \"github\"\n{row}\n[role.deploy.credential.secret]\nengine = \"kv\"\npath = \"shop/registry\"\n"
+    ))
+}
+
+/// What is said about a set, as `line:column rule message (help)`.
+pub(super) fn problems(files: Vec<SourceFile>) -> Vec<Problem> {
+    PolicySet::load(files).map_or_else(|problems| problems, |_| Vec::new())
 }
 
 /// A set of one file.

@@ -1,0 +1,258 @@
+use super::*;
+
+/// Loads a set that has exactly the expected problems: rule, and a piece of the message or help.
+fn refused(files: Vec<SourceFile>, expected: &[(&str, &str)]) {
+    let found = problems(files);
+    assert_eq!(found.len(), expected.len(), "{}", lines(&found));
+    for (rule, piece) in expected {
+        let told = found.iter().any(|problem| problem.rule == *rule && problem.to_string().contains(piece));
+        assert!(told, "no {rule} with {piece:?} in\n{}", lines(&found));
+    }
+}
+
+const PINS: &str = "repository_id = \"1\"\nref = \"refs/heads/main\"\n";
+
+#[test]
+fn tells_every_problem_at_once_with_its_place() {
+    let text = format!(
+        "{ISSUERS}\n[role.deploy]\nttl = 900\nsesion_ttl = \"1h\"\n[[role.deploy.allow]]\nissuer = \"github\"\n{PINS}enviroment = \"prod\"\n\
+         [role.deploy.credential.x]\nengine = \"postgre\"\n"
+    );
+    let found = problems(one(&text));
+    let places: Vec<(usize, usize, &str)> = found.iter().map(|problem| (problem.line, problem.column, problem.rule)).collect();
+    assert_eq!(
+        places,
+        [(8, 7, "wrong-type"), (9, 1, "unknown-key"), (14, 1, "unknown-claim"), (16, 10, "unknown-engine")],
+        "{}",
+        lines(&found)
+    );
+    assert_eq!(found[1].help.as_deref(), Some("did you mean `session_ttl`?"));
+    assert_eq!(found[2].help.as_deref(), Some("did you mean `environment`?"));
+    assert_eq!(found[3].help.as_deref(), Some("did you mean `postgres`?"));
+    assert_eq!((found[3].end_line, found[3].end_column), (16, 19));
+}
+
+#[test]
+fn columns_count_characters() {
+    let found = problems(one("[issuer.github]\nkind = \"github\" # ü\nüx = 1\n"));
+    assert!(found.iter().any(|problem| (problem.line, problem.column) == (3, 1)), "{}", lines(&found));
+}
+
+#[test]
+fn refuses_doubled_and_unknown_names() {
+    refused(with_row(&format!("{PINS}ref = \"refs/heads/x\"\n")), &[("toml", "duplicate key")]);
+    refused(one("[isuer.github]\n"), &[("unknown-key", "did you mean `issuer`?")]);
+    refused(with_row(&format!("{PINS}nonsense = \"x\"\n")), &[("unknown-claim", "nonsense")]);
+    refused(with_row(&format!("{PINS}aud = \"x\"\n")), &[("registered-claim", "aud")]);
+    refused(with_row(&format!("{PINS}repo_property_ = \"x\"\n")), &[("unknown-claim", "repo_property_")]);
+    refused(one(ISSUERS), &[("unused-issuer", "github")]);
+}
+
+#[test]
+fn a_role_stands_in_one_file() {
+    let mut files = with_row(PINS);
+    let mut again = with_row(PINS).remove(0);
+    again.text = again.text.replace(ISSUERS, "");
+    again.path = "again.toml".to_owned();
+    files.push(again);
+    refused(files, &[("duplicate-role", "set.toml")]);
+}
+
+#[test]
+fn coerces_nothing() {
+    refused(
+        with_row("ref = \"refs/heads/main\"\nrepository_id = 637712\n"),
+        &[("wrong-type", "\"637712\""), ("no-project-pin", "row 1")],
+    );
+    refused(with_row(&format!("{PINS}ref_protected = true\n")), &[("wrong-type", "the string \"true\"")]);
+    refused(with_row(&format!("{PINS}event_name = [\"push\", 1]\n")), &[("wrong-type", "string")]);
+    refused(with_row(&format!("{PINS}event_name = []\n")), &[("empty-list", "event_name")]);
+    refused(with_row(&format!("{PINS}event_name = 1979-05-27\n")), &[("wrong-type", "event_name")]);
+}
+
+#[test]
+fn absent_is_for_optional_claims_only() {
+    assert!(problems(with_row(&format!("{PINS}environment = {{ absent = true }}\n"))).is_empty());
+    refused(with_row(&format!("{PINS}event_name = {{ absent = true }}\n")), &[("absent", "event_name")]);
+    refused(with_row(&format!("{PINS}environment = {{ absent = false }}\n")), &[("operator", "present = true")]);
+    refused(with_row(&format!("{PINS}environment = {{ present = true, glob = \"x\" }}\n")), &[("operator", "exactly one")]);
+    refused(with_row(&format!("{PINS}environment = {{ regex = \"x\" }}\n")), &[("unknown-key", "regex")]);
+    refused(with_row(&format!("{PINS}environment = {{ glob = \"**/x\" }}\n")), &[("glob", "trailing path")]);
+}
+
+#[test]
+fn refuses_rows_without_a_pin_or_a_gate() {
+    refused(with_row("ref = \"refs/heads/main\"\n"), &[("no-project-pin", "repository_id")]);
+    refused(with_row("ref = \"refs/heads/main\"\nrepository = \"acme/shop\"\n"), &[("no-project-pin", "row 1")]);
+    refused(with_row("ref = \"refs/heads/main\"\nrepository_owner_id = \"9\"\n"), &[("no-project-pin", "row 1")]);
+    refused(with_row("ref = \"refs/heads/main\"\nrepository_id = { glob = \"*\" }\n"), &[("no-project-pin", "row 1")]);
+    refused(with_row("repository_id = \"1\"\n"), &[("no-code-gate", "environment")]);
+    for open in [
+        "ref = { glob = \"**\" }",
+        "ref = { glob = \"refs/heads/*\" }",
+        "ref = { present = true }",
+        "ref_protected = \"false\"",
+        "environment = { absent = true }",
+        "environment = [\"prod\", \"\"]",
+    ] {
+        refused(with_row(&format!("repository_id = \"1\"\n{open}\n")), &[("no-code-gate", "row 1")]);
+    }
+    for gate in ["ref = { glob = \"refs/tags/v*\" }", "ref_protected = \"true\"", "environment = \"prod\""] {
+        assert!(problems(with_row(&format!("repository_id = \"1\"\n{gate}\n"))).is_empty(), "{gate}");
+    }
+}
+
+#[test]
+fn rules_are_waived_by_name_and_reason() {
+    let waived = "waive = { no-project-pin = \"all of acme\", no-code-gate = \"reads only\" }\nrepository_owner_id = \"9\"\n";
+    assert!(problems(with_row(waived)).is_empty());
+    refused(with_row(&format!("{PINS}waive = {{ self-hosted-runner = \" \" }}\n")), &[("waiver-reason", "self-hosted-runner")]);
+    refused(
+        with_row(&format!("{PINS}waive = {{ self-hosted-runer = \"farm\" }}\n")),
+        &[("unknown-key", "did you mean `self-hosted-runner`?")],
+    );
+    refused(with_row(&format!("{PINS}waive = {{ self-hosted-runner = true }}\n")), &[("wrong-type", "a string")]);
+}
+
+#[test]
+fn checks_credentials_before_anyone_asks() {
+    let set = |credential: &str| {
+        one(&format!("{ISSUERS}\n[[role.deploy.allow]]\nissuer = \"github\"\n{PINS}[role.deploy.credential.x]\n{credential}\n"))
+    };
+    let arn = "engine = \"aws\"\nrole_arn = \"arn:aws:iam::123456789012:role/x\"\n";
+    assert!(problems(set(arn)).is_empty());
+    refused(set("engine = \"aws\"\n"), &[("missing-key", "role_arn")]);
+    refused(set("engine = \"aws\"\nrole_arn = \"arn:aws:iam::12:role/x\"\n"), &[("parameter", "twelve digits")]);
+    refused(set("engine = \"aws\"\nrole_arn = \"arn:aws:iam::{repository_id}:role/x\"\n"), &[("parameter", "twelve digits")]);
+    refused(set(&format!("{arn}session_tags = {{ r = \"{{repositry}}\" }}\n")), &[("template", "did you mean `repository`?")]);
+    refused(set(&format!("{arn}session_tags = {{ r = \"{{repository\" }}\n")), &[("template", "no template")]);
+    refused(set(&format!("{arn}external_id = \"{{repository}}\"\n")), &[("template", "takes no claims")]);
+    refused(set(&format!("{arn}session_policy = \"{{\"\n")), &[("parameter", "JSON policy document")]);
+    refused(set(&format!("{arn}session_policy = '{{\"Statement\": {{run_id}}}}'\n")), &[("parameter", "JSON policy document")]);
+    assert!(
+        problems(set(&format!("{arn}session_policy = '{{\"Resource\": \"arn:aws:s3:::b/{{repository_id}}/*\"}}'\n"))).is_empty()
+    );
+    refused(set(&format!("{arn}sesion_tags = {{}}\n")), &[("unknown-key", "did you mean `session_tags`?")]);
+    refused(set(&format!("{arn}ttl = \"5m\"\n")), &[("ttl", "15m")]);
+    refused(set("engine = \"postgres\"\nconnection = \"shop; drop\"\nstatements = \"rw\"\n"), &[("parameter", "connection")]);
+    refused(set("engine = \"kv\"\npath = \"shop/../x\"\n"), &[("parameter", "path")]);
+    refused(set("engine = \"kv\"\npath = \"/shop\"\n"), &[("parameter", "path")]);
+    refused(set("engine = \"kv\"\npath = \"shop/**/x\"\n"), &[("parameter", "trailing path")]);
+    refused(set("engine = \"kv\"\npath = \"shop/*\"\nversion = 3\n"), &[("parameter", "version")]);
+    refused(set("engine = \"kv\"\npath = \"shop\"\naccess = [\"reed\"]\n"), &[("parameter", "access")]);
+    refused(set("engine = \"operator\"\nrights = [\"secrets.reed\"]\n"), &[("parameter", "did you mean `secrets.read`?")]);
+    refused(set("engine = \"operator\"\nrights = [\"audit.read:x\"]\n"), &[("parameter", "cannot be narrowed")]);
+}
+
+#[test]
+fn issuers_are_checked() {
+    let set = |issuer: &str| {
+        let mut files = with_row(PINS);
+        files[0].text = files[0].text.replace(ISSUERS, issuer);
+        files
+    };
+    let issuer = |lines: &str| format!("[issuer.github]\n{lines}\n");
+    let url = "url = \"https://token.actions.githubusercontent.com\"";
+    let audience = "audience = \"https://daypass.example.com\"";
+    refused(set(&issuer(&format!("kind = \"githab\"\n{url}\n{audience}"))), &[("issuer-kind", "did you mean `github`?")]);
+    refused(set(&issuer(&format!("kind = \"github\"\n{audience}"))), &[("missing-key", "url")]);
+    refused(set(&issuer(&format!("kind = \"github\"\n{url}"))), &[("missing-key", "audience")]);
+    refused(set(&issuer(&format!("kind = \"github\"\n{url}\naudience = [\"a\"]"))), &[("wrong-type", "a string")]);
+    refused(
+        set(&issuer(&format!("kind = \"github\"\n{url}\naudience = \"https://github.com/acme\""))),
+        &[("audience", "default audience")],
+    );
+    refused(set(&issuer(&format!("kind = \"github\"\nurl = \"http://x.example\"\n{audience}"))), &[("issuer-url", "https")]);
+    refused(
+        set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\nalgorithms = [\"HS256\"]"))),
+        &[("algorithm", "did you mean")],
+    );
+    refused(set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\nalgorithms = [\"none\"]"))), &[("algorithm", "none")]);
+    refused(set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\nclaims = {{}}"))), &[("unknown-key", "claims")]);
+    refused(
+        set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\nmax_token_age = \"0s\""))),
+        &[("duration", "more than nothing")],
+    );
+    refused(
+        set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\njwks_file = \"k\"\njwks_url = \"https://x.example/k\""))),
+        &[("jwks-source", "one source")],
+    );
+}
+
+#[test]
+fn a_generic_schema_is_checked() {
+    let set = |schema: &str| {
+        one(&format!(
+            "[issuer.own]\nkind = \"generic\"\nurl = \"https://id.example.com/\"\naudience = \"https://daypass.example.com\"\n{schema}\n\
+             [[role.x.allow]]\nissuer = \"own\"\nsub = \"svc\"\nwaive = {{ no-code-gate = \"a service\" }}\n\
+             [role.x.credential.s]\nengine = \"kv\"\npath = \"a\"\n"
+        ))
+    };
+    let good = "job = { project = \"sub\" }\nclaims.sub = { class = \"immutable\" }";
+    assert!(problems(set(good)).is_empty(), "{}", lines(&problems(set(good))));
+    refused(set("job = { project = \"sub\" }\nclaims.sub = { class = \"admin\" }"), &[("no-project-pin", "row 1")]);
+    refused(
+        set("job = { project = \"sup\" }\nclaims.sub = {}"),
+        &[("unknown-claim", "did you mean `sub`?"), ("no-project-pin", "row 1")],
+    );
+    refused(set(&format!("{good}\nclaims.exp = {{}}")), &[("registered-claim", "exp")]);
+    refused(set(&format!("{good}\nclaims.n = {{ type = \"strng\" }}")), &[("unknown-word", "did you mean `string`?")]);
+    refused(set(&format!("{good}\nrequired = [\"nope\"]")), &[("unknown-claim", "nope")]);
+}
+
+#[test]
+fn invariants_and_cases_are_typed() {
+    let set = |rest: &str| {
+        let mut files = with_row(PINS);
+        files[0].text.push_str(rest);
+        files
+    };
+    let invariant = "[[invariant]]\nname = \"x\"\nissuer = \"github\"\n";
+    assert!(problems(set(&format!("{invariant}never = {{ event_name = \"push\" }}\n"))).is_empty());
+    refused(set(&format!("{invariant}never = {{ evnt_name = \"push\" }}\n")), &[("unknown-claim", "did you mean `event_name`?")]);
+    refused(set(invariant), &[("invariant", "exactly one")]);
+    refused(set(&format!("{invariant}only = {{ role = \"x\" }}\n")), &[("invariant", "at least one claim")]);
+    let case = "[[case]]\nname = \"x\"\nissuer = \"github\"\n";
+    refused(set(&format!("{case}expect = \"alow\"\n")), &[("case", "did you mean `allow`?")]);
+    refused(set(&format!("{case}expect = \"deny\"\ncode = \"event_not_alowed\"\n")), &[("unknown-code", "event_not_allowed")]);
+    refused(set(&format!("{case}expect = \"deny\"\nclaims = {{ repository_id = 7 }}\n")), &[("wrong-type", "repository_id")]);
+    refused(
+        set(&format!("{case}expect = \"deny\"\nwithout = [\"environmen\"]\n")),
+        &[("unknown-claim", "did you mean `environment`?")],
+    );
+    refused(
+        set("[[case]]\nname = \"x\"\nissuer = \"githab\"\nexpect = \"deny\"\n"),
+        &[("unknown-issuer", "did you mean `github`?")],
+    );
+    refused(set(&format!("{case}role = \"deplo\"\nexpect = \"allow\"\n")), &[("unknown-role", "did you mean `deploy`?")]);
+}
+
+#[test]
+fn a_torn_file_blames_no_other() {
+    let mut files = with_row(PINS);
+    let text = files[0].text.replace(ISSUERS, "");
+    files[0].text = text;
+    files.push(SourceFile { path: "issuers.toml".to_owned(), text: "[issuer.github\nkind = \"github\"\n".to_owned() });
+    let found = problems(files);
+    assert!(found.iter().all(|problem| problem.file == "issuers.toml" && problem.rule == "toml"), "{}", lines(&found));
+    assert!(!found.is_empty());
+}
+
+#[test]
+fn durations_are_read_one_way() {
+    for (text, seconds) in [("90s", 90), ("15m", 900), ("1h30m", 5400), ("2d", 172_800), ("0s", 0)] {
+        assert_eq!(duration::parse(text).unwrap().as_secs(), seconds);
+        let printed = duration::print(std::time::Duration::from_secs(seconds));
+        assert_eq!(duration::parse(&printed).unwrap().as_secs(), seconds);
+    }
+    for text in ["", "15", "m", "15 m", "-1s", "1.5h", "1m1h", "1h1h", "99999999999999999999s", "400d", "1H", "１s"] {
+        assert!(duration::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn an_empty_set_believes_nobody() {
+    let set = loaded(Vec::new());
+    let claims = Claims::default();
+    assert_eq!(both(&set, &ask("github", &claims, None)).unwrap_err().code.as_str(), "issuer_unknown");
+}
