@@ -1,5 +1,6 @@
 //! The engines, one file each.
 
+pub mod aws;
 pub mod engine;
 pub mod postgres;
 mod registry;
@@ -11,9 +12,11 @@ pub use registry::Engines;
 /// What the broker's configuration says about engines: `[engine.<name>]`.
 #[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Settings {}
+pub struct Settings {
+    pub aws: aws::Settings,
+}
 
 /// Every engine of this broker.
-pub fn all(_settings: &Settings) -> Result<Engines, EngineError> {
-    Ok(Engines::default().with(postgres::Postgres::default()))
+pub fn all(settings: Settings) -> Result<Engines, EngineError> {
+    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws)?))
 }
