@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use domain::secret::Secret;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::authority::Authority;
 use super::issuer::{Issuer, Kind};
 use super::postgres::{Durability, Options, Postgres};
+use super::{files, hex};
 use crate::system::System;
 
 /// Tools for demos and tests; a real installation needs none of them.
@@ -58,6 +60,14 @@ pub enum Command {
         out: PathBuf,
         #[arg(long = "name", required = true)]
         names: Vec<String>,
+    },
+    /// Make random secrets (32 bytes, in hexadecimal), each in files of its own, unless they are there already.
+    Secrets {
+        #[arg(long)]
+        dir: PathBuf,
+        /// One secret: the files it goes to, separated by commas. A file is its owner's alone unless `:public` follows it.
+        #[arg(required = true, value_name = "FILE[:public][,FILE…]")]
+        secrets: Vec<String>,
     },
     /// Run a private PostgreSQL in the foreground; prints one JSON line when it answers.
     Postgres {
@@ -107,6 +117,7 @@ pub async fn run(command: Command, system: &System, out: &mut (dyn Write + Send)
                 &json!({ "certificate": prefix.with_extension("pem"), "key": prefix.with_extension("key"), "ca_file": authority.ca_file() }),
             )
         }
+        Command::Secrets { dir, secrets } => secrets.iter().try_for_each(|files| secret(system, &dir, files)),
         Command::Postgres { dir, port, pg_bindir, durability, settings } => {
             let stop = until_told();
             let options = Options { dir, port, bindir: pg_bindir, durability, settings };
@@ -118,6 +129,33 @@ pub async fn run(command: Command, system: &System, out: &mut (dyn Write + Send)
             }
         }
     }
+}
+
+/// Writes one secret to those of its files that are missing; what one of them holds already is what all hold.
+fn secret(system: &System, dir: &Path, files: &str) -> Result<()> {
+    let places: Vec<(PathBuf, bool)> = files
+        .split(',')
+        .map(|file| file.strip_suffix(":public").map_or_else(|| (dir.join(file), false), |file| (dir.join(file), true)))
+        .collect();
+    let mut value = None;
+    for (path, _) in &places {
+        value = value.or(files::read(path)?.map(Secret::new));
+    }
+    let value = match value {
+        Some(value) => value,
+        None => Secret::new(hex(&system.random::<32>()?)),
+    };
+    for (path, public) in &places {
+        if path.exists() {
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            files::directory(parent)?;
+        }
+        let write = if *public { files::write_public } else { files::write_private };
+        write(path, value.expose().as_bytes())?;
+    }
+    Ok(())
 }
 
 fn line(out: &mut (dyn Write + Send), value: &impl serde::Serialize) -> Result<()> {
@@ -156,6 +194,27 @@ fn until_told() -> CancellationToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn makes_each_secret_once_and_keeps_it_to_its_owner() {
+        use std::os::unix::fs::PermissionsExt;
+        let (system, _clock) = System::real();
+        let dir = tempfile::tempdir().unwrap();
+        let text = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
+        let mode = |name: &str| dir.path().join(name).metadata().unwrap().permissions().mode() & 0o777;
+
+        secret(&system, dir.path(), "broker/shop.password,shop/admin.password:public").unwrap();
+        let first = text("broker/shop.password");
+        assert_eq!(first.len(), 64);
+        assert_eq!(text("shop/admin.password"), first);
+        assert_eq!((mode("broker/shop.password"), mode("shop/admin.password")), (0o600, 0o644));
+
+        std::fs::remove_file(dir.path().join("shop/admin.password")).unwrap();
+        secret(&system, dir.path(), "broker/shop.password,shop/admin.password:public").unwrap();
+        assert_eq!(text("shop/admin.password"), first, "what is there is not replaced");
+        secret(&system, dir.path(), "root.key").unwrap();
+        assert_ne!(text("root.key"), first);
+    }
 
     #[test]
     fn reads_claims_as_text_or_json() {

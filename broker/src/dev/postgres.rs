@@ -25,7 +25,7 @@ pub use binaries::find_binaries;
 const START_LIMIT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(5);
 /// The name of the superuser of the clusters made here.
-pub const SUPERUSER: &str = "daypass";
+pub const SUPERUSER: &str = "postgres";
 /// Unix allows no longer path for a socket.
 const SOCKET_PATH_LIMIT: usize = 107;
 

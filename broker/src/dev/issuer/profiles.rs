@@ -50,7 +50,7 @@ impl Kind {
         match self {
             Self::Github => github(&mut claims, system, base)?,
             Self::Gitlab => gitlab(&mut claims, system, base)?,
-            Self::Generic => generic(&mut claims),
+            Self::Generic => generic(&mut claims, system)?,
         }
         let mut claims = claims.claims;
         claims.extend(stated.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -135,8 +135,8 @@ fn gitlab(job: &mut Builder<'_>, system: &System, base: &str) -> Result<()> {
     job.set("project_path", "acme/shop");
     let project = job.text("project_path");
     let namespace = project.rsplit_once('/').map_or("", |(namespace, _)| namespace).to_owned();
-    job.set("project_id", "22");
-    job.set("namespace_id", "72");
+    job.set("project_id", "4242");
+    job.set("namespace_id", "77");
     job.set("namespace_path", namespace);
     // Where the job runs; it differs from the above only for merge requests from forks.
     for name in ["project_id", "project_path", "namespace_id", "namespace_path"] {
@@ -182,12 +182,12 @@ fn gitlab(job: &mut Builder<'_>, system: &System, base: &str) -> Result<()> {
     Ok(())
 }
 
-fn generic(job: &mut Builder<'_>) {
-    job.set("service", "shop-deployer");
-    job.set("service_id", "svc-1207");
+fn generic(job: &mut Builder<'_>, system: &System) -> Result<()> {
+    job.set("sub", "service:deploy");
+    job.set("service_id", "svc-0042");
     job.set("environment", "production");
-    job.set("release", "refs/heads/main");
-    job.set("sub", format!("service:{}", job.text("service")));
+    job.set("run_id", number(system)?);
+    Ok(())
 }
 
 /// A run's number, as issuers write them: decimal digits in a string.

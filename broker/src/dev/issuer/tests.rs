@@ -228,7 +228,7 @@ async fn the_generic_issuer_has_keys_of_its_own() {
     let running = running().await;
     let token = running.issuer.token(Kind::Generic, &Map::new(), Some("a")).unwrap();
     let claims = running.verify(Kind::Generic, token.expose()).await;
-    assert_eq!(claims["sub"], json!("service:shop-deployer"));
+    assert_eq!(claims["sub"], json!("service:deploy"));
     let github = running.get(&format!("{}/_services/token/.well-known/jwks", running.base)).await;
     let deploy = running.get(&format!("{}/deploy/keys", running.base)).await;
     assert!(deploy["keys"].as_array().unwrap().iter().all(|key| !github["keys"].as_array().unwrap().contains(key)));
