@@ -76,9 +76,15 @@ impl Authority {
         Ok(Leaf { certificate, key: key.serialize_pem().into() })
     }
 
-    /// Writes a certificate for these names to `<prefix>.pem` and its key to `<prefix>.key`.
+    /// Writes a certificate for these names to `<prefix>.pem`, its key to `<prefix>.key`, and what to trust for it beside them
+    /// to `ca.pem`.
     pub fn write_leaf(&self, names: &[String], prefix: &Path) -> Result<()> {
         let leaf = self.leaf(names)?;
+        let beside = prefix.with_file_name("ca.pem");
+        if beside != self.ca_file {
+            let authority = files::read(&self.ca_file)?.context("the authority's certificate is gone")?;
+            files::write_public(&beside, authority.as_bytes())?;
+        }
         files::write_private(&prefix.with_extension("key"), leaf.key.expose().as_bytes())?;
         files::write_public(&prefix.with_extension("pem"), leaf.certificate.as_bytes())
     }

@@ -52,7 +52,7 @@ pub enum Command {
         #[arg(long = "claim", value_parser = parse_claim)]
         claims: Vec<(String, Value)>,
     },
-    /// Write a server certificate of the directory's authority to PREFIX.pem and PREFIX.key.
+    /// Write a server certificate of the directory's authority to OUT.pem and OUT.key, and a copy of the authority's to ca.pem.
     Certificate {
         #[arg(long)]
         dir: PathBuf,
