@@ -33,6 +33,13 @@ http_status() {
 
 json_field() { sed -n "s/.*\"$1\":\"\{0,1\}\([^\",}]*\).*/\1/p"; }
 
+# Leaves the shell with these variables and no others. Unlike `env`, it shows their values to nobody who runs ps.
+alone() {
+  local name
+  for name in $(compgen -e); do unset "$name"; done
+  for name in "$@"; do export "${name?}"; done
+}
+
 # A port that people remember, if nobody has it yet.
 port_or_free() {
   if (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then free_port; else echo "$1"; fi
@@ -78,14 +85,14 @@ start_ground() {
 
   say "the broker: $address, for operators $operator_address"
   cp -r policies "$work/policies"
-  sed -e "s#https://ci:8443#$issuer#; s#https://localhost:8443#$address#; s#^ca_file .*#ca_file = \"$ca\"#" \
+  sed -e "s#https://ci:8443#$issuer#; s#https://localhost:8443#$address#; s#^ca_file .*#ca_file               = \"$ca\"#" \
     deploy/compose/issuers.toml >"$work/policies/issuers.toml"
   broker_configuration >"$work/daypass.toml"
   "$broker_bin" migrate --url "postgres://postgres@127.0.0.1:$pg_port/daypass" --password-file "$work/pg/superuser.password" \
     --serving-role daypass || die "the schema could not be made"
   local ambient=()
   [ -z "$with_aws" ] || mapfile -t ambient <"$work/aws.env"
-  background broker env -i PATH=/usr/bin:/bin HOME="$work" "${ambient[@]}" "$broker_bin" serve --config "$work/daypass.toml"
+  background broker serve_alone "${ambient[@]}"
   local _
   for _ in $(seq 100); do
     [ "$(http_status "$metrics_port" /readyz)" = 200 ] && return
@@ -94,6 +101,11 @@ start_ground() {
   done
   die "the broker did not get ready:
 $(tail -n 30 "$work/broker.log")"
+}
+
+serve_alone() {
+  alone PATH=/usr/bin:/bin HOME="$work" "$@"
+  exec "$broker_bin" serve --config "$work/daypass.toml"
 }
 
 broker_configuration() {

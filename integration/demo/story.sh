@@ -51,7 +51,7 @@ output=''
 runs() {
   local status=0
   fact runs "$bold${*//"$root/"/./}$plain"
-  env -i "${job_env[@]}" "$@" >"$work/output" 2>&1 || status=$?
+  (alone "${job_env[@]}" && exec "$@") >"$work/output" 2>&1 || status=$?
   output=$(cat "$work/output")
   sed "s/^/   $dim│$plain /" "$work/output"
   return $status
@@ -160,7 +160,10 @@ In another shell: ${bold}. $work/env${plain}, and then for example
    ${bold}ci_token --kind github --claim ref=refs/heads/mine | daypass exec --role shop-deploy-prod --token-file - -- env${plain}
    ${bold}DAYPASS_SESSION_FILE=$work/operator.session daypass audit list${plain}
 TXT
+  local pid
   while sleep 1; do
-    kill -0 "${started_pids[@]}" 2>/dev/null || die "something ended by itself; see $work/*.log"
+    for pid in "${started_pids[@]}"; do
+      kill -0 "$pid" 2>/dev/null || die "something ended by itself; see $work/*.log"
+    done
   done
 }
