@@ -109,6 +109,7 @@ impl Http {
                     Some(told) => told.unwrap_or(pause),
                     None => return outcome.map_err(|error| self.explain(&call.url, &error)),
                 },
+                Err(error) if is_distrust(error) => return Err(self.explain(&call.url, error)),
                 Err(error) if error.is_connect() || call.repeat == Repeat::Always => pause,
                 Err(error) => return Err(self.explain(&call.url, error)),
             };
@@ -143,24 +144,30 @@ impl Http {
 
     fn explain(&self, url: &Url, error: &reqwest::Error) -> Failure {
         let place = url.origin().ascii_serialization();
-        // The URL is told once, without its path and query.
-        let causes = std::iter::successors(std::error::Error::source(error), |error| error.source());
-        let texts: Vec<String> = causes.map(ToString::to_string).collect();
-        let all = texts.join(": ");
         let mut failure = if error.is_timeout() {
             Failure::unreachable(format!("{} at {place} did not answer in time", self.peer))
         } else {
             Failure::unreachable(format!("{} at {place} cannot be reached", self.peer))
         };
-        failure.causes = texts;
-        if all.contains("certificate") {
+        // The URL is told once, without its path and query.
+        failure.causes = reasons(error).collect();
+        if is_distrust(error) {
             failure.fix(format!("if it uses a private certificate authority, name its file: {}", self.ca_setting))
-        } else if all.contains("dns error") {
+        } else if failure.causes.iter().any(|cause| cause.contains("dns error")) {
             failure.fix("check the host name and the network of this job")
         } else {
             failure.fix("check the address, the network of this job and HTTPS_PROXY / NO_PROXY")
         }
     }
+}
+
+/// A certificate that is not believed will not be believed a second later.
+fn is_distrust(error: &reqwest::Error) -> bool {
+    reasons(error).any(|reason| reason.contains("certificate"))
+}
+
+fn reasons(error: &reqwest::Error) -> impl Iterator<Item = String> {
+    std::iter::successors(std::error::Error::source(error), |error| error.source()).map(ToString::to_string)
 }
 
 /// `None`: not to be repeated. `Some(None)`: to be repeated, the answer does not say when.

@@ -1,0 +1,10 @@
+//! The real binary against a small broker that speaks the native API: what the command sees, what is sent, what is left.
+
+mod broker;
+mod exec;
+mod exec_signals;
+mod operators;
+mod refusals;
+mod run;
+mod sessions;
+mod tls;

@@ -1,0 +1,114 @@
+use std::process::Command;
+
+use crate::broker::{Broker, PASSWORD, REGISTRY, SESSION, problem};
+use crate::run::{Job, Ran, is_empty};
+
+#[test]
+fn a_login_serves_later_commands_until_it_is_released() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let login = job.run(&["login", "--role", "shop-deploy"]);
+    assert!(!login.stdout.contains(SESSION) && !login.stderr.contains(SESSION));
+    assert!(login.ok().contains("shop-deploy"));
+    assert_eq!(
+        broker.lines(),
+        ["POST /api/v1/exchange", "DELETE /api/v1/leases/lease-db"],
+        "what nobody asked for is given back"
+    );
+
+    // No address and no token any more: the kept session knows the one and needs not the other.
+    let bare = |words: &[&str]| Ran::of(job.bare(words).env_remove("DAYPASS_ADDR")).ok();
+    assert!(bare(&["whoami"]).contains("o/r"));
+    assert_eq!(bare(&["read", "registry.password"]), format!("{REGISTRY}\n"));
+    assert_eq!(bare(&["read", "-n", "db.password"]), PASSWORD);
+    let leases = bare(&["lease", "list"]);
+    assert!(leases.contains("lease-db") && leases.contains("active"), "{leases}");
+    assert!(bare(&["lease", "release", "lease-db"]).contains("revoking"));
+    bare(&["logout"]);
+    assert_eq!(broker.lines().last().map(String::as_str), Some("DELETE /api/v1/session"));
+    let after = Ran::of(&mut job.bare(&["whoami"]));
+    assert_eq!(after.code, Some(2));
+    assert!(after.stderr.contains("daypass login"), "{}", after.stderr);
+}
+
+#[test]
+fn a_session_is_never_sent_to_another_address() {
+    let (here, there) = (Broker::start(), Broker::start());
+    let job = Job::at(&here);
+    job.run(&["login"]).ok();
+    let ran = Ran::of(job.bare(&["whoami"]).env("DAYPASS_ADDR", &there.address));
+    assert_eq!(ran.code, Some(2));
+    assert_eq!(there.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_session_that_the_broker_ended_is_replaced() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    job.run(&["login"]).ok();
+    std::fs::rename(job.path("token"), job.path("id")).expect("renamed");
+    broker.once("POST /api/v1/session/credentials", 401, Vec::new(), problem(401, "session_unknown"));
+    let id_token = std::fs::read_to_string(job.path("id")).expect("read");
+    let read = Ran::of(job.bare(&["read", "registry.password"]).env("DAYPASS_ID_TOKEN", id_token.trim()));
+    assert_eq!(read.ok(), format!("{REGISTRY}\n"));
+    assert_eq!(broker.lines()[2..], ["POST /api/v1/session/credentials", "POST /api/v1/exchange"]);
+}
+
+#[test]
+fn the_shell_reads_env_back_exactly() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let exports = job.run(&["env"]).ok();
+    let script = format!("{exports}printf '%s|%s' \"$PGPASSWORD\" \"$REGISTRY_USER\"");
+    let shell = Command::new("sh").arg("-c").arg(script).output().expect("a shell");
+    assert_eq!(String::from_utf8(shell.stdout).expect("text"), format!("{PASSWORD}|robot-account"));
+    // What lives on can be released.
+    Ran::of(&mut job.bare(&["release"])).ok();
+    assert_eq!(broker.lines(), ["POST /api/v1/exchange", "DELETE /api/v1/session"]);
+}
+
+#[test]
+fn later_github_steps_get_the_variables_and_the_log_hides_them() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let file = job.path("github-env");
+    std::fs::write(&file, "").expect("written");
+    let ran = Ran::of(job.daypass(&["env", "--github", "-C", "registry"]).env("GITHUB_ACTIONS", "true").env("GITHUB_ENV", &file));
+    assert!(ran.stderr.contains(&format!("::add-mask::{REGISTRY}\n")), "{}", ran.stderr);
+    assert_eq!(ran.ok(), "");
+    let text = std::fs::read_to_string(&file).expect("read");
+    assert!(text.contains("REGISTRY_PASSWORD<<daypass_") && text.contains(&format!("\n{REGISTRY}\n")), "{text}");
+
+    let elsewhere = job.run(&["env", "--github"]);
+    assert_eq!(elsewhere.code, Some(2));
+    assert_eq!(broker.lines().len(), 1, "nothing is issued that could not be delivered");
+}
+
+#[test]
+fn an_unknown_field_names_the_known_ones_and_gives_the_lease_back() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let ran = job.run(&["read", "db.pasword"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(2), ""));
+    assert!(ran.stderr.contains("password"), "{}", ran.stderr);
+    assert_eq!(broker.lines().last().map(String::as_str), Some("DELETE /api/v1/session"));
+}
+
+#[test]
+fn exec_keeps_no_session() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    std::fs::create_dir(job.path("runtime")).expect("made");
+    let ran = Ran::of(job.daypass(&["exec", "--", "true"]).env("XDG_RUNTIME_DIR", job.path("runtime")));
+    ran.ok();
+    assert!(is_empty(&job.path("runtime")));
+}
+
+#[test]
+fn the_token_comes_from_standard_input_too() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let stdin = std::fs::File::open(job.path("token")).expect("open");
+    let ran = Ran::of(job.bare(&["read", "registry.user", "--token-file", "-"]).stdin(stdin));
+    assert_eq!(ran.ok(), "robot-account\n");
+}
