@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection and output")]
 pub(crate) struct Global {
     /// Where the broker listens, such as https://broker.example
     #[arg(long, global = true, env = "DAYPASS_ADDR", value_name = "URL", hide_env_values = true)]
@@ -56,12 +57,14 @@ pub(crate) struct Asking {
 }
 
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "The CI token")]
 pub(crate) struct Token {
     /// The variable that holds the CI token (GitLab `id_tokens:`); DAYPASS_ID_TOKEN unless told
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]
     pub(crate) token_env: Option<String>,
-    /// A file that holds the CI token, or - for standard input
-    #[arg(long, env = "DAYPASS_TOKEN_FILE", value_name = "FILE", hide_env_values = true)]
+    // Its variable is read later: named here, the token is wanted even when a session is kept; in the variable it is only offered.
+    /// A file that holds the CI token, or - for standard input [env: DAYPASS_TOKEN_FILE]
+    #[arg(long, value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
     /// The audience to ask a token for; the broker's address unless told
     #[arg(long, env = "DAYPASS_AUDIENCE", value_name = "AUDIENCE", hide_env_values = true)]
@@ -75,6 +78,7 @@ pub(crate) struct Token {
 pub(crate) enum ShowClaims {
     /// Those that name no person
     Safe,
+    /// None of them
     None,
 }
 

@@ -50,7 +50,7 @@ impl Context {
     /// The broker, without a session.
     pub(crate) fn broker(&self, address: &Url) -> Result<Api> {
         let http = Http::new("the broker", "--ca-file or DAYPASS_CACERT", self.global.ca_file.as_deref(), address)?;
-        Ok(Api::new(http, address.clone()))
+        Ok(Api::new(http.with_notes(self.out), address.clone()))
     }
 
     /// The broker, with the kept session.

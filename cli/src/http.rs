@@ -13,6 +13,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
+use crate::render::Out;
 
 /// All attempts of one call together.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -74,6 +75,8 @@ pub(crate) struct Http {
     peer: &'static str,
     /// Which setting takes the other end's CA, for messages.
     ca_setting: &'static str,
+    /// Where to say that it takes longer.
+    notes: Option<Out>,
 }
 
 impl Http {
@@ -95,7 +98,14 @@ impl Http {
                 .because(&error)
                 .fix(format!("install the system's CA certificates or name a file: {ca_setting}"))
         })?;
-        Ok(Self { client, peer, ca_setting })
+        Ok(Self { client, peer, ca_setting, notes: None })
+    }
+
+    /// Says on standard error when an answer takes more than one attempt.
+    #[must_use]
+    pub(crate) const fn with_notes(mut self, out: Out) -> Self {
+        self.notes = Some(out);
+        self
     }
 
     /// The answer, whatever its status. Repeats within the call's deadline; a failure means that no answer was had.
@@ -116,6 +126,12 @@ impl Http {
             // A repeat that could not end in time is worth less than the reason known now.
             if Instant::now() + wait >= until {
                 return outcome.map_err(|error| self.explain(&call.url, &error));
+            }
+            if let Some(out) = self.notes
+                && pause == FIRST_PAUSE
+            {
+                let place = call.url.origin().ascii_serialization();
+                out.note(&format!("{} at {place} does not answer yet; trying for {} s", self.peer, call.deadline.as_secs()));
             }
             tokio::time::sleep(jittered(wait)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

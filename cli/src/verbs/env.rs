@@ -12,8 +12,6 @@ use crate::verbs::obtain::{Obtained, obtain};
 
 #[derive(Args, Debug)]
 pub(crate) struct Env {
-    #[command(flatten)]
-    pub(crate) asking: Asking,
     /// Only this credential of the role; may be given several times
     #[arg(short = 'C', long = "credential", value_name = "NAME")]
     pub(crate) credentials: Vec<String>,
@@ -23,6 +21,8 @@ pub(crate) struct Env {
     /// Append to the file of GITHUB_ENV instead of printing, and have the runner hide the values
     #[arg(long)]
     pub(crate) github: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {

@@ -19,8 +19,6 @@ use signals::Signals;
 
 #[derive(Args, Debug)]
 pub(crate) struct Exec {
-    #[command(flatten)]
-    pub(crate) asking: Asking,
     /// Only this credential of the role; may be given several times
     #[arg(short = 'C', long = "credential", value_name = "NAME")]
     pub(crate) credentials: Vec<String>,
@@ -42,6 +40,8 @@ pub(crate) struct Exec {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub(crate) command: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 /// The command's own exit code. Whatever happens after the credentials were issued, they are given back.

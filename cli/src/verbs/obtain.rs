@@ -1,5 +1,6 @@
 //! How a verb comes to its credentials: from the session that is kept, or by exchanging this job's token.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::wire::SessionAsk;
@@ -50,7 +51,14 @@ pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: &[
     let key = uuid::Uuid::new_v4().to_string();
     let answer = api.exchange(&ask, &key).await.map_err(|failure| {
         let glance = if asking.token.show_claims == ShowClaims::Safe { Glance::of(&found) } else { None };
-        failure.about(glance)
+        let failure = failure.about(glance);
+        match failure.code() {
+            // A GitLab job has one token for all its life.
+            Some("token_already_used") => failure.fix(
+                "run `daypass login` once at the start of the job; later commands then use its session instead of the token",
+            ),
+            _ => failure,
+        }
     })?;
     let issued = Issued::new(answer, credentials);
     let session = Session::opened(address.as_str(), &issued)?;
@@ -79,7 +87,10 @@ fn names_another_token(asking: &Asking) -> bool {
 fn wanted(context: &Context, asking: &Asking, address: &Url) -> Wanted {
     Wanted {
         audience: asking.token.audience.clone().unwrap_or_else(|| address.origin().ascii_serialization()),
-        token_file: asking.token.token_file.clone(),
+        token_file: asking.token.token_file.clone().or_else(|| {
+            let offered = context.env.var("DAYPASS_TOKEN_FILE").filter(|_| asking.token.token_env.is_none());
+            offered.map(PathBuf::from)
+        }),
         token_env: asking.token.token_env.clone(),
         ci_ca_file: context.global.ci_ca_file.clone(),
     }

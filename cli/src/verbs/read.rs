@@ -14,11 +14,11 @@ pub(crate) struct Read {
     /// come from one `exec` or `env`
     #[arg(value_name = "CREDENTIAL[.FIELD]")]
     pub(crate) what: String,
-    #[command(flatten)]
-    pub(crate) asking: Asking,
     /// Do not add a newline
     #[arg(short = 'n', long)]
     pub(crate) no_newline: bool,
+    #[command(flatten)]
+    pub(crate) asking: Asking,
 }
 
 pub(crate) async fn run(context: &Context, mut read: Read) -> Result<()> {

@@ -32,6 +32,27 @@ fn a_login_serves_later_commands_until_it_is_released() {
 }
 
 #[test]
+fn a_token_that_is_only_offered_does_not_replace_a_session() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    job.run(&["login"]).ok();
+    job.run(&["read", "registry.user"]).ok();
+    assert_eq!(broker.lines().last().map(String::as_str), Some("POST /api/v1/session/credentials"));
+    job.run(&["read", "registry.user", "--token-file", job.path("token").to_str().expect("text")]).ok();
+    job.run(&["read", "registry.user", "--role", "another"]).ok();
+    assert_eq!(broker.lines().iter().filter(|line| *line == "POST /api/v1/exchange").count(), 3);
+}
+
+#[test]
+fn a_spent_token_is_answered_with_the_way_to_need_only_one() {
+    let broker = Broker::start();
+    broker.refuse_once("POST /api/v1/exchange", 409, "token_already_used", Vec::new());
+    let ran = Job::at(&broker).run(&["exec", "--", "true"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("daypass login"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_session_is_never_sent_to_another_address() {
     let (here, there) = (Broker::start(), Broker::start());
     let job = Job::at(&here);

@@ -7,6 +7,11 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::process::Command;
@@ -19,8 +24,10 @@ use crate::deliver::naming::{SETTINGS, Variable};
 use crate::failure::{Failure, Result};
 use crate::surroundings::Environment;
 
-/// How long to read on when the command has ended but something it started still holds its output.
+/// How long to wait for more when the command has ended but something it started still holds its output.
 const REST_OF_OUTPUT: Duration = Duration::from_secs(2);
+/// What a pipe can hold at most; after that time no more than this is read.
+const PIPE: usize = 1 << 20;
 const NOT_FOUND: u8 = 127;
 const NOT_STARTED: u8 = 126;
 
@@ -73,12 +80,16 @@ impl Child {
                 return Err(failure.with_exit_code(if missing { NOT_FOUND } else { NOT_STARTED }));
             }
         };
-        let pumps = hide.map(|patterns| {
-            let stdout =
-                child.stdout.take().map(|from| tokio::spawn(pump(from, tokio::io::stdout(), Masker::new(Arc::clone(&patterns)))));
-            let stderr = child.stderr.take().map(|from| tokio::spawn(pump(from, tokio::io::stderr(), Masker::new(patterns))));
-            (stdout, stderr)
-        });
+        let (tell_end, end) = watch::channel(None);
+        let pumps: Vec<JoinHandle<()>> = match hide {
+            Some(patterns) => {
+                let masker = || Masker::new(Arc::clone(&patterns));
+                let stdout = child.stdout.take().map(|from| tokio::spawn(pump(from, tokio::io::stdout(), masker(), end.clone())));
+                let stderr = child.stderr.take().map(|from| tokio::spawn(pump(from, tokio::io::stderr(), masker(), end.clone())));
+                stdout.into_iter().chain(stderr).collect()
+            }
+            None => Vec::new(),
+        };
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let status = loop {
             tokio::select! {
@@ -86,13 +97,13 @@ impl Child {
                 signal = signals.next() => pass_on(pid, signal),
             }
         };
-        if let Some((stdout, stderr)) = pumps {
-            let rest = async {
-                for pump in [stdout, stderr].into_iter().flatten() {
-                    let _ = pump.await;
-                }
-            };
-            let _ = tokio::time::timeout(REST_OF_OUTPUT, rest).await;
+        tell_end.send_replace(Some(Instant::now() + REST_OF_OUTPUT));
+        for pump in pumps {
+            tokio::select! {
+                _ = pump => {}
+                // Whoever reads our output does not, and somebody has lost patience.
+                _ = signals.next() => break,
+            }
         }
         let status = status.map_err(|error| Failure::local(format!("the end of {} is not known", self.name)).because(&error))?;
         Ok(exit_code(status))
@@ -120,27 +131,48 @@ fn exit_code(status: ExitStatus) -> u8 {
 }
 
 /// Copies one stream, hiding secrets. When nobody reads any more, it reads on without writing: the command must not block.
-async fn pump(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, mut masker: Masker) {
-    let mut buffer = zeroize::Zeroizing::new(vec![0; 16 << 10]);
+async fn pump(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut masker: Masker,
+    mut end: watch::Receiver<Option<Instant>>,
+) {
+    let mut buffer = Zeroizing::new(vec![0; 16 << 10]);
     let mut shown = Vec::new();
     let mut listened_to = true;
+    let mut after_end = 0;
     loop {
-        let ended = match from.read(buffer.as_mut_slice()).await {
-            Ok(0) | Err(_) => true,
-            Ok(length) => {
-                masker.push(buffer.get(..length).unwrap_or_default(), &mut shown);
-                false
-            }
+        // What is there is read before the time is looked at, so a slow reader of ours loses nothing.
+        let length = tokio::select! {
+            biased;
+            read = from.read(buffer.as_mut_slice()), if after_end < PIPE => read.unwrap_or(0),
+            () = time_is_up(&mut end) => 0,
         };
-        if ended {
+        if end.borrow().is_some_and(|until| until < Instant::now()) {
+            after_end += length;
+        }
+        if length == 0 {
             masker.finish(&mut shown);
+        } else {
+            masker.push(buffer.get(..length).unwrap_or_default(), &mut shown);
         }
         if listened_to && !shown.is_empty() {
             listened_to = to.write_all(&shown).await.is_ok() && to.flush().await.is_ok();
         }
         shown.clear();
-        if ended {
+        if length == 0 {
             return;
         }
+    }
+}
+
+/// Some time after the end of the command.
+async fn time_is_up(end: &mut watch::Receiver<Option<Instant>>) {
+    let until = match end.wait_for(Option::is_some).await {
+        Ok(until) => *until,
+        Err(_) => None,
+    };
+    if let Some(until) = until {
+        tokio::time::sleep_until(until).await;
     }
 }
