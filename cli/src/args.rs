@@ -58,6 +58,7 @@ pub(crate) struct Asking {
 
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "The CI token")]
+#[expect(clippy::struct_field_names, reason = "named as the options are")]
 pub(crate) struct Token {
     /// The variable that holds the CI token (GitLab `id_tokens:`); DAYPASS_ID_TOKEN unless told
     #[arg(long, value_name = "NAME", conflicts_with = "token_file")]

@@ -115,9 +115,10 @@ impl Http {
         loop {
             let outcome = self.attempt(call, until).await;
             let wait = match &outcome {
-                Ok(answer) => match wait_before_repeat(answer, call.repeat) {
-                    Some(told) => told.unwrap_or(pause),
-                    None => return outcome.map_err(|error| self.explain(&call.url, &error)),
+                Ok(answer) => match again(answer, call.repeat) {
+                    Again::After(told) => told,
+                    Again::Soon => pause,
+                    Again::No => return outcome.map_err(|error| self.explain(&call.url, &error)),
                 },
                 Err(error) if is_distrust(error) => return Err(self.explain(&call.url, error)),
                 Err(error) if error.is_connect() || call.repeat == Repeat::Always => pause,
@@ -186,19 +187,29 @@ fn reasons(error: &reqwest::Error) -> impl Iterator<Item = String> {
     std::iter::successors(std::error::Error::source(error), |error| error.source()).map(ToString::to_string)
 }
 
-/// `None`: not to be repeated. `Some(None)`: to be repeated, the answer does not say when.
-fn wait_before_repeat(answer: &Answer, repeat: Repeat) -> Option<Option<Duration>> {
+/// What an answer means for another attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Again {
+    No,
+    /// After the usual pause.
+    Soon,
+    /// After the time that the answer names.
+    After(Duration),
+}
+
+fn again(answer: &Answer, repeat: Repeat) -> Again {
     let problem = answer.problem();
     let code = problem.as_ref().map(|problem| problem.code.as_str());
+    let when = answer.retry_after.map_or(Again::Soon, Again::After);
     match answer.status.as_u16() {
         // A quota does not pass by waiting, a rate limit does and says so.
-        429 => answer.retry_after.map(Some),
-        409 if code == Some("in_progress") => Some(answer.retry_after),
+        429 => answer.retry_after.map_or(Again::No, Again::After),
+        409 if code == Some("in_progress") => when,
         // The target's permissions are wrong; a second try changes nothing.
-        500.. if code == Some("target_refused") => None,
-        503 => Some(answer.retry_after),
-        500.. if repeat == Repeat::Always => Some(answer.retry_after),
-        _ => None,
+        500.. if code == Some("target_refused") => Again::No,
+        503 => when,
+        500.. if repeat == Repeat::Always => when,
+        _ => Again::No,
     }
 }
 
@@ -283,17 +294,15 @@ mod tests {
             retry_after: retry_after.map(Duration::from_secs),
         }
         };
+        let second = Again::After(Duration::from_secs(1));
         for denial in [400, 401, 403, 404, 409] {
-            assert_eq!(wait_before_repeat(&answer(denial, Some(1), "role_not_allowed"), Repeat::Always), None, "{denial}");
+            assert_eq!(again(&answer(denial, Some(1), "role_not_allowed"), Repeat::Always), Again::No, "{denial}");
         }
-        assert_eq!(wait_before_repeat(&answer(429, None, "lease_quota_exceeded"), Repeat::Always), None);
-        assert_eq!(
-            wait_before_repeat(&answer(429, Some(2), "rate_limited"), Repeat::IfNotBegun),
-            Some(Some(Duration::from_secs(2)))
-        );
-        assert_eq!(wait_before_repeat(&answer(409, Some(1), "in_progress"), Repeat::Always), Some(Some(Duration::from_secs(1))));
-        assert_eq!(wait_before_repeat(&answer(502, None, "target_refused"), Repeat::Always), None);
-        assert_eq!(wait_before_repeat(&answer(502, None, "unavailable"), Repeat::Always), Some(None));
-        assert_eq!(wait_before_repeat(&answer(502, None, "unavailable"), Repeat::IfNotBegun), None);
+        assert_eq!(again(&answer(429, None, "lease_quota_exceeded"), Repeat::Always), Again::No);
+        assert_eq!(again(&answer(429, Some(1), "rate_limited"), Repeat::IfNotBegun), second);
+        assert_eq!(again(&answer(409, Some(1), "in_progress"), Repeat::Always), second);
+        assert_eq!(again(&answer(502, None, "target_refused"), Repeat::Always), Again::No);
+        assert_eq!(again(&answer(502, None, "unavailable"), Repeat::Always), Again::Soon);
+        assert_eq!(again(&answer(502, None, "unavailable"), Repeat::IfNotBegun), Again::No);
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Out {
     pub(crate) format: Format,
 }
 
+#[expect(clippy::unused_self, reason = "whoever shows something has decided how; some ways look alike in every format")]
 impl Out {
     pub(crate) fn new(format: Format, color: Color) -> Self {
         match color {
@@ -82,39 +83,38 @@ impl Out {
     /// A remark beside the answer, on standard error.
     pub(crate) fn note(self, text: &str) {
         if self.is_json() {
-            self.to_stderr(&format!("{}\n", serde_json::json!({ "note": text })));
+            to_stderr(&format!("{}\n", serde_json::json!({ "note": text })));
         } else {
-            self.to_stderr(&format!("{FAINT}daypass:{FAINT:#} {}\n", clean(text)));
+            to_stderr(&format!("{FAINT}daypass:{FAINT:#} {}\n", clean(text)));
         }
     }
 
     /// Something that went wrong beside the main thing.
     pub(crate) fn warning(self, text: &str, failure: &Failure) {
         if self.is_json() {
-            self.to_stderr(&format!("{}\n", serde_json::json!({ "warning": text, "error": as_json(failure) })));
+            to_stderr(&format!("{}\n", serde_json::json!({ "warning": text, "error": as_json(failure) })));
         } else {
             let cause = failure
                 .problem
                 .as_ref()
                 .map_or_else(|| failure.title.clone(), |problem| format!("{}: {}", problem.code, problem.title));
-            self.to_stderr(&format!("{WARNING}warning:{WARNING:#} {} ({})\n", clean(text), clean(&cause)));
+            to_stderr(&format!("{WARNING}warning:{WARNING:#} {} ({})\n", clean(text), clean(&cause)));
         }
     }
 
     /// Everything that helps: what, why, what next, and what the operators need to find it.
     pub(crate) fn failure(self, failure: &Failure) {
         if self.is_json() {
-            self.to_stderr(&format!("{}\n", serde_json::json!({ "error": as_json(failure) })));
+            to_stderr(&format!("{}\n", serde_json::json!({ "error": as_json(failure) })));
             return;
         }
         let mut text = String::new();
-        match &failure.problem {
-            Some(problem) => describe_problem(&mut text, problem, failure.token.as_deref()),
-            None => {
-                let _ = writeln!(text, "{ERROR}error:{ERROR:#} {}", clean(&failure.title));
-                for cause in &failure.causes {
-                    let _ = writeln!(text, "  {LABEL}because{LABEL:#}   {}", clean(cause));
-                }
+        if let Some(problem) = &failure.problem {
+            describe_problem(&mut text, problem, failure.token.as_deref());
+        } else {
+            let _ = writeln!(text, "{ERROR}error:{ERROR:#} {}", clean(&failure.title));
+            for cause in &failure.causes {
+                let _ = writeln!(text, "  {LABEL}because{LABEL:#}   {}", clean(cause));
             }
         }
         if let Some(remedy) = &failure.remedy {
@@ -124,13 +124,7 @@ impl Out {
                 let _ = writeln!(text, "            {}", clean(line));
             }
         }
-        self.to_stderr(&text);
-    }
-
-    #[expect(clippy::unused_self, reason = "beside the other ways out")]
-    fn to_stderr(self, text: &str) {
-        // There is nowhere left to complain about a closed standard error.
-        let _ = anstream::stderr().lock().write_all(text.as_bytes());
+        to_stderr(&text);
     }
 }
 
@@ -182,6 +176,11 @@ fn line<const N: usize>(text: &mut String, cells: &[String; N], widths: &[usize;
         let _ = write!(line, "{cell:width$}  ");
     }
     let _ = writeln!(text, "{style}{}{style:#}", line.trim_end());
+}
+
+fn to_stderr(text: &str) {
+    // There is nowhere left to complain about a closed standard error.
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
 fn styled(text: &str) -> Result<()> {

@@ -166,14 +166,14 @@ fn base64_piece(engine: &impl base64::Engine, value: &[u8], before: usize) -> St
 }
 
 fn percent(value: &str, lower: bool) -> String {
+    let digits: &[u8; 16] = if lower { b"0123456789abcdef" } else { b"0123456789ABCDEF" };
+    let digit = |nibble: u8| digits.get(usize::from(nibble)).map_or('0', |digit| char::from(*digit));
     let mut text = String::with_capacity(value.len() * 3);
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
             text.push(char::from(byte));
-        } else if lower {
-            text.push_str(&format!("%{byte:02x}"));
         } else {
-            text.push_str(&format!("%{byte:02X}"));
+            text.extend(['%', digit(byte >> 4), digit(byte & 0xf)]);
         }
     }
     text

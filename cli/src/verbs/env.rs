@@ -30,7 +30,9 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
     let file = if env.github { Some(context.github_env()?) } else { None };
     let obtained = obtain(context, &env.asking, &env.credentials).await?;
     let Variables { variables, notes } = variables(&obtained.issued.credentials, env.prefix);
-    notes.iter().for_each(|note| context.out.note(note));
+    for note in &notes {
+        context.out.note(note);
+    }
     let delivered = match file {
         Some(path) => append_env(&path, &variables),
         None if context.out.is_json() => {

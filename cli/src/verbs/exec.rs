@@ -18,6 +18,7 @@ use child::Child;
 use signals::Signals;
 
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(crate) struct Exec {
     /// Only this credential of the role; may be given several times
     #[arg(short = 'C', long = "credential", value_name = "NAME")]
@@ -68,7 +69,9 @@ async fn hand_over(context: &Context, exec: &Exec, obtained: &Obtained, signals:
     } else {
         (None, variables(credentials, exec.prefix))
     };
-    named.notes.iter().for_each(|note| context.out.note(note));
+    for note in &named.notes {
+        context.out.note(note);
+    }
     let hide = exec.mask.then(|| Patterns::new(obtained.issued.confidential()));
     let mut child = Child::new(&exec.command);
     if !exec.keep_ci_token {

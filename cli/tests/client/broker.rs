@@ -124,7 +124,7 @@ fn serve(mut stream: impl Read + Write, state: &Mutex<State>) {
     let answer = canned.unwrap_or_else(|| usual(&asked, &path));
     let mut text = format!("HTTP/1.1 {} Status\r\ncontent-length: {}\r\nconnection: close\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
+        text.extend([name, ": ", value, "\r\n"]);
     }
     let _ = stream.write_all(format!("{text}\r\n{}", answer.body).as_bytes());
     let _ = stream.flush();
