@@ -42,8 +42,9 @@ create table daypass.sessions (
     token_hash bytea not null unique check (octet_length(token_hash) = 32),
     issuer text not null,
     role text not null,
-    policy_hash bytea not null,
-    claims jsonb not null,
+    policy_hash bytea not null check (octet_length(policy_hash) = 32),
+    -- json, not jsonb: read back whole, exactly as written.
+    claims json not null,
     project text,
     project_name text,
     run text,
@@ -54,14 +55,14 @@ create table daypass.sessions (
     ends_at timestamptz not null,
     ended_at timestamptz
 );
-create index sessions_by_job on daypass.sessions (issuer, project, run, attempt, job);
+create index sessions_by_run on daypass.sessions (project, run) where run is not null;
 create index sessions_ending on daypass.sessions (ends_at);
 
 -- Single use: one row per use of a token.
 create table daypass.token_uses (
     issuer text not null,
     token_hash bytea not null check (octet_length(token_hash) = 32),
-    use_number smallint not null check (use_number > 0),
+    use_number integer not null check (use_number > 0),
     session_id uuid not null,
     keep_until timestamptz not null,
     primary key (issuer, token_hash, use_number)
@@ -79,12 +80,15 @@ create table daypass.leases (
     upstream text,
     state text not null check (state in ('pending', 'active', 'passive', 'revoking', 'fenced', 'revoked', 'expired')),
     revocable boolean not null,
+    -- What is needed to undo, sealed; emptied when the lease has ended.
     handle bytea not null,
     generation integer not null,
     issued_at timestamptz not null,
     expires_at timestamptz not null,
-    -- When a worker has to look at it: the create deadline, the expiry, or the next try.
+    -- When a worker has to look at it: the create deadline, the expiry, the next try, or the end of the claim of a worker
+    -- that did not come back.
     due_at timestamptz,
+    -- Counts claims; what a worker did is only recorded while its own claim is the latest.
     attempt integer not null default 0,
     claimed_by uuid,
     reason text,
@@ -92,7 +96,7 @@ create table daypass.leases (
     check ((due_at is null) = (state in ('revoked', 'expired')))
 );
 -- Upstream names are never reused within a target.
-create unique index leases_upstream on daypass.leases (engine, connection, upstream) where upstream is not null;
+create unique index leases_upstream on daypass.leases (engine, coalesce(connection, ''), upstream) where upstream is not null;
 create index leases_due on daypass.leases (due_at) where due_at is not null;
 create index leases_of_session on daypass.leases (session_id);
 create index leases_live_of_role on daypass.leases (role) where state in ('pending', 'active', 'passive');
@@ -114,9 +118,10 @@ create table daypass.audit_records (
     canonical bytea not null,
     leaf bytea not null check (octet_length(leaf) = 32)
 );
-create index audit_by_time on daypass.audit_records (at desc, id desc);
+-- Ids grow with time, so the primary key lists the newest first.
 create index audit_by_decision on daypass.audit_records (decision_id);
 create index audit_by_session on daypass.audit_records (session_id) where session_id is not null;
+create index audit_by_lease on daypass.audit_records (lease_id) where lease_id is not null;
 
 -- The clear form of personal claims, by the record that holds their salted hash. These rows can be erased.
 create table daypass.audit_personal (
@@ -131,6 +136,7 @@ create table daypass.audit_personal (
 create table daypass.denial_counts (
     minute timestamptz not null,
     issuer text not null,
+    -- Empty where the project is not known.
     project text not null,
     code text not null,
     count bigint not null,
@@ -142,6 +148,7 @@ create table daypass.secrets (
     mount text not null,
     path text not null,
     current integer not null,
+    -- Notes in clear.
     metadata jsonb not null,
     created_at timestamptz not null,
     updated_at timestamptz not null,

@@ -18,8 +18,8 @@ use crate::system::{NoEntropy, System};
 pub struct Place<'a> {
     pub table: &'static str,
     pub column: &'static str,
-    /// The parts of the primary key.
-    pub key: &'a [&'a [u8]],
+    /// The primary key; several columns as [`compound`] joins them.
+    pub key: &'a [u8],
     /// Grows with every change of the clear text.
     pub version: u64,
 }
@@ -136,12 +136,23 @@ impl Keyring {
         bound.extend_from_slice(self.deployment.as_bytes());
         bound.extend_from_slice(&generation.to_be_bytes());
         bound.extend_from_slice(&place.version.to_be_bytes());
-        for part in [place.table.as_bytes(), place.column.as_bytes()].iter().chain(place.key) {
-            bound.extend_from_slice(&(part.len() as u64).to_be_bytes());
-            bound.extend_from_slice(part);
+        for part in [place.table.as_bytes(), place.column.as_bytes(), place.key] {
+            push(&mut bound, part);
         }
         bound
     }
+}
+
+/// A primary key of several columns as one: each with its length before it.
+pub fn compound(parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(64);
+    parts.iter().for_each(|part| push(&mut key, part));
+    key
+}
+
+fn push(out: &mut Vec<u8>, part: &[u8]) {
+    out.extend_from_slice(&(part.len() as u64).to_be_bytes());
+    out.extend_from_slice(part);
 }
 
 /// The key of one record: its whole place goes into the derivation.

@@ -1,5 +1,141 @@
-//! What is remembered, in PostgreSQL. SQL stands here and nowhere else.
+//! What is remembered, in PostgreSQL. SQL stands here and nowhere else, one file per table.
+//!
+//! Times are bound parameters, so that every replica and every test decides by the same clock; the one exception is
+//! [`Store::database_time`], which is how that clock is measured.
 
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::crypto::seals::Seal;
+use crate::system::System;
+
+pub mod audit;
+pub mod bootstrap;
 mod connections;
+mod data_keys;
+pub mod denials;
+mod error;
+mod issuer_keys;
+pub mod leases;
+mod migrate;
+mod options;
+pub mod policies;
+mod record;
+pub mod secrets;
+pub mod sessions;
+mod tx;
+mod writer;
 
-pub use connections::{Connection, Connections};
+pub use connections::{Connection, Connections, Source};
+use data_keys::Keys;
+pub use data_keys::{Generation, Left};
+pub use error::StoreError;
+pub use migrate::{MIGRATOR, migrate};
+pub use options::Options;
+pub use record::{Activation, NewLease, NewSession, Record, TokenUse, WriteError, Written};
+pub use secrets::Secrets;
+pub use tx::Tx;
+
+/// The memory of one deployment. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Store(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pool: PgPool,
+    system: System,
+    keys: Arc<Keys>,
+    connections: Connections,
+    secrets: Secrets,
+    writer: writer::Handle,
+}
+
+impl Store {
+    /// Connects, compares the schema with this program's, and opens the data keys. A first start makes the identity of
+    /// the deployment and the first generation of the data key.
+    pub async fn connect(options: &Options, seal: Arc<dyn Seal>, system: System) -> Result<Self, StoreError> {
+        Self::open(options, options.target().await?, seal, system).await
+    }
+
+    /// As [`Store::connect`], to a target that is known already; `options` gives the rest.
+    pub async fn open(
+        options: &Options,
+        target: PgConnectOptions,
+        seal: Arc<dyn Seal>,
+        system: System,
+    ) -> Result<Self, StoreError> {
+        let target = options.prepare(target);
+        let pool = options.pool().connect_with(target.clone()).await.map_err(StoreError::at_connect)?;
+        migrate::check(&pool).await?;
+        let keys = Arc::new(Keys::load_or_make(pool.clone(), system.clone(), seal).await?);
+        let secrets = Secrets::new(pool.clone(), keys.clone());
+        let writer = writer::start(target);
+        Ok(Self(Arc::new(Inner { pool, system, keys, connections: Connections::default(), secrets, writer })))
+    }
+
+    /// The identity of this installation. Ciphertexts are bound to it.
+    pub fn deployment(&self) -> Uuid {
+        self.0.keys.deployment()
+    }
+
+    /// The deployment in six characters of `a-z2-7`, as it stands in names within targets.
+    pub fn deployment_tag(&self) -> String {
+        const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+        let bits = self.deployment().as_u128() >> 98;
+        (0..6)
+            .rev()
+            .filter_map(|at| LETTERS.get(usize::try_from((bits >> (at * 5)) & 31).unwrap_or(0)))
+            .map(|letter| char::from(*letter))
+            .collect()
+    }
+
+    pub fn system(&self) -> &System {
+        &self.0.system
+    }
+
+    /// The connections as of the last [`Store::load_connections`].
+    pub fn connections(&self) -> &Connections {
+        &self.0.connections
+    }
+
+    /// What reads stored secrets, for engines.
+    pub fn secrets(&self) -> &Secrets {
+        &self.0.secrets
+    }
+
+    /// What time it is for the database. This is the measurement that the clock of every replica follows.
+    pub async fn database_time(&self) -> Result<OffsetDateTime, StoreError> {
+        Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&self.0.pool).await?)
+    }
+
+    /// Begins a change of several steps. It happens as a whole with [`Tx::commit`], or not at all.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(Tx::new(self.0.pool.begin().await?, self.0.system.clone(), self.0.keys.clone()))
+    }
+
+    /// Writes one record through the group writer of this replica. When it returns `Written`, it is durable.
+    pub async fn write(&self, record: Record) -> Result<Written, WriteError> {
+        writer::write(self, record).await
+    }
+
+    /// Waits for open connections to come back and closes them.
+    pub async fn close(&self) {
+        self.0.pool.close().await;
+    }
+
+    fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+}
+
+/// How many rows a statement changed, where that is the question.
+fn one_row(result: &sqlx::postgres::PgQueryResult) -> bool {
+    result.rows_affected() == 1
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Where the database is and how it is used.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::StoreError;
+
+/// The `[database]` section of the configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// `postgres://daypass@db.example:5432/daypass?sslmode=verify-full`, without a password.
+    pub url: String,
+    /// Holds the password of the role in `url`; read again for every start.
+    pub password_file: Option<PathBuf>,
+    /// Connections of this replica, beside one for the group writer.
+    pub max_connections: u32,
+    /// How long a request waits for a connection, in milliseconds.
+    pub acquire_timeout_ms: u64,
+    /// How long a statement may run, in milliseconds.
+    pub statement_timeout_ms: u64,
+    /// How long a statement waits for a lock, in milliseconds.
+    pub lock_timeout_ms: u64,
+    /// What the database's own views call us.
+    pub application_name: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            password_file: None,
+            max_connections: 8,
+            acquire_timeout_ms: 3_000,
+            statement_timeout_ms: 5_000,
+            lock_timeout_ms: 3_000,
+            application_name: "daypass-broker".to_owned(),
+        }
+    }
+}
+
+impl Options {
+    /// The target of `url` with the password of `password_file`.
+    pub(super) async fn target(&self) -> Result<PgConnectOptions, StoreError> {
+        parse(&self.url, self.password_file.as_ref()).await
+    }
+
+    /// Gives `target` the limits of these options.
+    pub(super) fn prepare(&self, target: PgConnectOptions) -> PgConnectOptions {
+        let millis = |number: u64| format!("{number}ms");
+        target.application_name(&self.application_name).disable_statement_logging().options([
+            ("statement_timeout", millis(self.statement_timeout_ms)),
+            ("lock_timeout", millis(self.lock_timeout_ms)),
+            ("idle_in_transaction_session_timeout", millis(self.statement_timeout_ms.saturating_mul(2))),
+            // A lease that was answered must be on disk, whatever the server's default says.
+            ("synchronous_commit", "on".to_owned()),
+            // Statements here are short; compiling them never pays.
+            ("jit", "off".to_owned()),
+        ])
+    }
+
+    pub(super) fn pool(&self) -> PgPoolOptions {
+        PgPoolOptions::new()
+            .max_connections(self.max_connections)
+            .acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
+    }
+}
+
+pub(super) async fn parse(url: &str, password_file: Option<&PathBuf>) -> Result<PgConnectOptions, StoreError> {
+    // The parser's own message may repeat a password that stands in the URL.
+    let target: PgConnectOptions =
+        url.parse().map_err(|_| StoreError::Url("write postgres://user@host:5432/database".to_owned()))?;
+    let Some(path) = password_file else { return Ok(target) };
+    let read = tokio::fs::read_to_string(path).await;
+    let password = read.map_err(|source| StoreError::PasswordFile { path: path.display().to_string(), source })?;
+    Ok(target.password(password.trim_end_matches(['\r', '\n'])))
+}

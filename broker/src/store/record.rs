@@ -1,0 +1,118 @@
+//! What one step of an exchange writes: a value, so that the writer can put many into one statement.
+
+use domain::audit;
+use domain::claims::Claims;
+use domain::lease::State;
+use domain::secret::Secret;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::StoreError;
+
+/// All or nothing of one step: the use of a token, a session, leases, activations, and what the log says of it.
+#[derive(Debug, Default)]
+pub struct Record {
+    pub token_use: Option<TokenUse>,
+    pub session: Option<NewSession>,
+    pub leases: Vec<NewLease>,
+    pub activate: Vec<Activation>,
+    pub audit: Vec<audit::Record>,
+}
+
+/// One use of a token.
+#[derive(Clone, Debug)]
+pub struct TokenUse {
+    pub issuer: String,
+    /// SHA-256 of the `jti`, or of the token where there is none.
+    pub token_hash: [u8; 32],
+    /// How many uses the role allows.
+    pub uses: u16,
+    /// The session that the use opens.
+    pub session_id: Uuid,
+    /// The row is kept so long: until no verifier accepts the token any more.
+    pub keep_until: OffsetDateTime,
+    /// The session whose use is taken over instead of spending another one: a safe repeat. Its leases have been given
+    /// back before. Of several that try, one succeeds.
+    pub replaces: Option<Uuid>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewSession {
+    pub id: Uuid,
+    /// SHA-256 of the session token.
+    pub token_hash: [u8; 32],
+    pub issuer: String,
+    pub role: String,
+    pub policy_hash: [u8; 32],
+    pub claims: Claims,
+    pub project: Option<String>,
+    pub project_name: Option<String>,
+    pub run: Option<String>,
+    pub attempt: Option<String>,
+    pub job: Option<String>,
+    /// SHA-256 of the idempotency key.
+    pub idempotency: Option<[u8; 32]>,
+    pub opened_at: OffsetDateTime,
+    pub ends_at: OffsetDateTime,
+}
+
+#[derive(Clone, Debug)]
+pub struct NewLease {
+    pub id: Uuid,
+    /// The session of this record, or one that is open.
+    pub session_id: Uuid,
+    pub role: String,
+    pub credential: String,
+    pub engine: &'static str,
+    pub connection: Option<String>,
+    pub upstream: Option<String>,
+    /// `Pending`; `Active` or `Passive` where nothing remains to be made.
+    pub state: State,
+    pub revocable: bool,
+    /// What is needed to undo; sealed before it is written.
+    pub handle: Secret<Vec<u8>>,
+    pub issued_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub create_deadline: OffsetDateTime,
+    /// Refused when the role has so many live leases already. Each replica counts exactly what is committed and what it
+    /// writes itself; replicas that write at the same moment can together exceed it by what they have in flight.
+    pub max_live_of_role: u32,
+}
+
+/// A lease whose credential was made.
+#[derive(Clone, Copy, Debug)]
+pub struct Activation {
+    pub lease_id: Uuid,
+    /// `Active` or `Passive`.
+    pub to: State,
+    pub expires_at: OffsetDateTime,
+}
+
+/// The record is durable. Only the store makes one.
+#[derive(Debug)]
+#[must_use = "nothing may leave the process before this value exists"]
+pub struct Written(pub(super) ());
+
+/// Why a record was not written. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// Every use of the token is spent; the session that the latest use opened.
+    #[error("the token has been used before")]
+    TokenAlreadyUsed { session: Option<Uuid> },
+    #[error("the role has as many live leases as it may have")]
+    Quota,
+    /// A lease that was to be activated is no longer pending.
+    #[error("a lease is no longer pending; a sweep has taken it")]
+    Moved,
+    /// The session that was to get leases has ended.
+    #[error("the session has ended")]
+    SessionEnded,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for WriteError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}

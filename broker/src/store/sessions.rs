@@ -1,0 +1,248 @@
+//! Sessions and the uses of tokens that opened them.
+
+use domain::audit;
+use domain::claims::Claims;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Store, StoreError, Tx, one_row};
+
+/// What a verified token opened.
+#[derive(Clone, Debug)]
+pub struct Session {
+    pub id: Uuid,
+    pub issuer: String,
+    pub role: String,
+    pub policy_hash: [u8; 32],
+    pub claims: Claims,
+    pub project: Option<String>,
+    pub project_name: Option<String>,
+    pub run: Option<String>,
+    pub attempt: Option<String>,
+    pub job: Option<String>,
+    pub idempotency: Option<[u8; 32]>,
+    pub opened_at: OffsetDateTime,
+    pub ends_at: OffsetDateTime,
+    pub ended_at: Option<OffsetDateTime>,
+}
+
+impl Session {
+    /// Whether it may still be used.
+    pub fn is_open(&self, now: OffsetDateTime) -> bool {
+        self.ended_at.is_none() && now < self.ends_at
+    }
+}
+
+/// A session with what a repeat of its exchange has to know.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    pub session: Session,
+    pub use_number: i32,
+    /// A credential is being made at this moment.
+    pub pending: bool,
+    /// Leases under which a credential may be alive.
+    pub open_leases: Vec<Uuid>,
+}
+
+struct Row {
+    id: Uuid,
+    issuer: String,
+    role: String,
+    policy_hash: Vec<u8>,
+    claims: String,
+    project: Option<String>,
+    project_name: Option<String>,
+    run: Option<String>,
+    attempt: Option<String>,
+    job: Option<String>,
+    idempotency: Option<Vec<u8>>,
+    opened_at: OffsetDateTime,
+    ends_at: OffsetDateTime,
+    ended_at: Option<OffsetDateTime>,
+}
+
+impl TryFrom<Row> for Session {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        let corrupt = || StoreError::Corrupt("sessions");
+        Ok(Self {
+            id: row.id,
+            issuer: row.issuer,
+            role: row.role,
+            policy_hash: row.policy_hash.try_into().map_err(|_| corrupt())?,
+            claims: serde_json::from_str(&row.claims).map_err(|_| corrupt())?,
+            project: row.project,
+            project_name: row.project_name,
+            run: row.run,
+            attempt: row.attempt,
+            job: row.job,
+            idempotency: row.idempotency.map(TryInto::try_into).transpose().map_err(|_| corrupt())?,
+            opened_at: row.opened_at,
+            ends_at: row.ends_at,
+            ended_at: row.ended_at,
+        })
+    }
+}
+
+impl Store {
+    /// The session of a session token, ended or not; `token_hash` is its SHA-256.
+    pub async fn session_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        sqlx::query_as!(
+            Row,
+            r#"select id, issuer, role, policy_hash, claims::text as "claims!", project, project_name, run, attempt, job,
+                      idempotency, opened_at, ends_at, ended_at
+               from daypass.sessions where token_hash = $1"#,
+            token_hash
+        )
+        .fetch_optional(self.pool())
+        .await?
+        .map(Session::try_from)
+        .transpose()
+    }
+
+    /// The session of this id, ended or not.
+    pub async fn session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
+        sqlx::query_as!(
+            Row,
+            r#"select id, issuer, role, policy_hash, claims::text as "claims!", project, project_name, run, attempt, job,
+                      idempotency, opened_at, ends_at, ended_at
+               from daypass.sessions where id = $1"#,
+            id
+        )
+        .fetch_optional(self.pool())
+        .await?
+        .map(Session::try_from)
+        .transpose()
+    }
+
+    /// The sessions that a CI token opened, the latest use first.
+    pub async fn sessions_by_use(&self, issuer: &str, token_hash: &[u8; 32]) -> Result<Vec<Opened>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select u.use_number, s.id, s.issuer, s.role, s.policy_hash, s.claims::text as "claims!", s.project,
+                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at,
+                      coalesce(bool_or(l.state = 'pending'), false) as "pending!",
+                      coalesce(array_agg(l.id) filter (where l.id is not null), '{}') as "open_leases!"
+               from daypass.token_uses u
+               join daypass.sessions s on s.id = u.session_id
+               left join daypass.leases l on l.session_id = s.id and l.due_at is not null
+               where u.issuer = $1 and u.token_hash = $2
+               group by u.use_number, s.id
+               order by u.use_number desc"#,
+            issuer,
+            token_hash
+        )
+        .fetch_all(self.pool())
+        .await?;
+        rows.into_iter()
+            .map(|row| {
+                Ok(Opened {
+                    use_number: row.use_number,
+                    pending: row.pending,
+                    open_leases: row.open_leases,
+                    session: Row {
+                        id: row.id,
+                        issuer: row.issuer,
+                        role: row.role,
+                        policy_hash: row.policy_hash,
+                        claims: row.claims,
+                        project: row.project,
+                        project_name: row.project_name,
+                        run: row.run,
+                        attempt: row.attempt,
+                        job: row.job,
+                        idempotency: row.idempotency,
+                        opened_at: row.opened_at,
+                        ends_at: row.ends_at,
+                        ended_at: row.ended_at,
+                    }
+                    .try_into()?,
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets up to `limit` uses whose tokens no verifier accepts any more.
+    pub async fn forget_uses(&self, now: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+        let result = sqlx::query!(
+            "delete from daypass.token_uses where (issuer, token_hash, use_number) in (
+                 select issuer, token_hash, use_number from daypass.token_uses where keep_until < $1
+                 limit $2 for update skip locked)",
+            now,
+            limit
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(result.rows_affected())
+    }
+
+    /// Forgets up to `limit` sessions that ended before `before` and have neither leases nor a use that is still kept.
+    pub async fn forget_sessions(&self, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+        let result = sqlx::query!(
+            "delete from daypass.sessions where id in (
+                 select s.id from daypass.sessions s
+                 where s.ends_at < $1
+                   and not exists (select from daypass.leases l where l.session_id = s.id)
+                   and not exists (select from daypass.token_uses u where u.session_id = s.id)
+                 limit $2 for update skip locked)",
+            before,
+            limit
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(result.rows_affected())
+    }
+
+    /// Ends a session and gives its leases back, with what the log says of it. `None`: it had ended before.
+    pub async fn end_session(
+        &self,
+        id: Uuid,
+        now: OffsetDateTime,
+        audit: &[audit::Record],
+    ) -> Result<Option<Vec<Uuid>>, StoreError> {
+        let mut tx = self.begin().await?;
+        let Some(released) = tx.end_session(id, now).await? else { return Ok(None) };
+        tx.remember(audit).await?;
+        tx.commit().await?;
+        Ok(Some(released))
+    }
+}
+
+impl Tx {
+    /// Ends a session and gives its leases back. `None`: it had ended before, or is not known.
+    pub async fn end_session(&mut self, id: Uuid, now: OffsetDateTime) -> Result<Option<Vec<Uuid>>, StoreError> {
+        // Leases before the session, in the order in which the group writer locks; then once more for those that were
+        // made while this waited for the session's row.
+        let before = self.release_of(id, now).await?;
+        let ended =
+            sqlx::query!("update daypass.sessions set ended_at = $1 where id = $2 and ended_at is null", now, id)
+                .execute(self.connection())
+                .await?;
+        if !one_row(&ended) {
+            return Ok(None);
+        }
+        let after = self.release_of(id, now).await?;
+        Ok(Some([before, after].concat()))
+    }
+
+    async fn release_of(&mut self, session_id: Uuid, now: OffsetDateTime) -> Result<Vec<Uuid>, StoreError> {
+        let ids = sqlx::query_scalar!(
+            "select id from daypass.leases where session_id = $1 and state in ('pending', 'active', 'fenced')",
+            session_id
+        )
+        .fetch_all(self.connection())
+        .await?;
+        self.begin_release(&ids, now).await
+    }
+}
+
+/// The session that the latest use of a token opened.
+pub(super) async fn latest_of_token(store: &Store, issuer: &str, token_hash: &[u8; 32]) -> Result<Option<Uuid>, StoreError> {
+    Ok(sqlx::query_scalar!(
+        "select session_id from daypass.token_uses where issuer = $1 and token_hash = $2 order by use_number desc limit 1",
+        issuer,
+        token_hash
+    )
+    .fetch_optional(store.pool())
+    .await?)
+}

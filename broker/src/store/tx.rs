@@ -1,0 +1,39 @@
+//! A change of several steps, for everything that is not on the path of the group writer.
+
+use std::sync::Arc;
+
+use domain::audit;
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use super::StoreError;
+use super::data_keys::Keys;
+use crate::system::System;
+
+/// An open transaction. The verbs of each table stand in that table's file. Dropped without [`Tx::commit`], nothing
+/// happened.
+#[derive(Debug)]
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    pub(super) system: System,
+    pub(super) keys: Arc<Keys>,
+}
+
+impl Tx {
+    pub(super) fn new(inner: Transaction<'static, Postgres>, system: System, keys: Arc<Keys>) -> Self {
+        Self { inner, system, keys }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    /// Writes what happened, in the same transaction as the change that it tells of.
+    pub async fn remember(&mut self, records: &[audit::Record]) -> Result<(), StoreError> {
+        super::audit::insert(self.connection(), records).await
+    }
+
+    /// Makes it all durable. After an error of the connection it is not known whether it happened.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.inner.commit().await?)
+    }
+}

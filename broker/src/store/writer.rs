@@ -1,0 +1,320 @@
+//! The group writer: one task per replica that writes all records waiting for it in one statement and one commit.
+//!
+//! A commit costs a wait for the disk, whoever shares it; so nobody waits alone. A record that cannot be written is refused
+//! by itself; an error of the whole batch is found by writing its records one by one. A record is acknowledged only after
+//! its commit; when the connection is lost in between, nobody is.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use domain::audit::leaf;
+use domain::lease::State;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+use time::OffsetDateTime;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+use super::data_keys::generation_column;
+use super::error::code;
+use super::leases::{handle_place, margin};
+use super::{Record, Store, StoreError, WriteError, Written};
+use crate::crypto::keyring::Sealed;
+
+mod statement;
+
+/// How many records one commit carries at most. More make every one of them wait longer and the disk no faster.
+const BATCH: usize = 64;
+/// How many may wait. Beyond that callers wait for a place; the doors' own limit is lower.
+const WAITING: usize = 1024;
+/// How long a silent connection is trusted without asking.
+const TRUSTED: Duration = Duration::from_secs(5);
+const CONNECTING: Duration = Duration::from_secs(3);
+/// How often a record goes back into the next batch before it is written alone.
+const DEFERRALS: u8 = 3;
+/// How often a use number that another replica took is tried anew.
+const RACES: u8 = 8;
+
+#[derive(Clone, Debug)]
+pub(super) struct Handle(mpsc::Sender<Job>);
+
+/// A record with everything computed that needs no database: keys, hashes and texts are the caller's work, on its own core.
+#[derive(Debug)]
+struct Prepared {
+    record: Record,
+    claims: Option<String>,
+    handles: Vec<Sealed>,
+    /// Canonical bytes and leaf hash of each audit record.
+    leaves: Vec<(Vec<u8>, [u8; 32])>,
+}
+
+#[derive(Debug)]
+struct Job {
+    prepared: Prepared,
+    deferred: u8,
+    answer: oneshot::Sender<Result<(), WriteError>>,
+}
+
+/// What became of one record of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Written,
+    Used,
+    /// Refused whatever else is in the batch.
+    Quota,
+    /// Refused only because of what came before it in the batch, which may have been refused itself.
+    Crowded,
+    Moved,
+    SessionEnded,
+}
+
+/// Starts the task; it ends when the last handle is gone.
+pub(super) fn start(target: PgConnectOptions) -> Handle {
+    let (sender, receiver) = mpsc::channel(WAITING);
+    // Sizes of tables change while a prepared plan lives; the index is always the right way here.
+    let target = target.options([("enable_seqscan", "off")]);
+    tokio::spawn(Writer { target, connection: None, used_at: Instant::now() }.run(receiver));
+    Handle(sender)
+}
+
+pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
+    let prepared = prepare(store, record)?;
+    let token = prepared.record.token_use.as_ref().map(|token| (token.issuer.clone(), token.token_hash));
+    let (answer, answered) = oneshot::channel();
+    let job = Job { prepared, deferred: 0, answer };
+    store.0.writer.0.send(job).await.map_err(|_| StoreError::Stopped)?;
+    match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
+        (Ok(()), _) => Ok(Written(())),
+        (Err(WriteError::TokenAlreadyUsed { .. }), Some((issuer, hash))) => {
+            let session = super::sessions::latest_of_token(store, &issuer, &hash).await?;
+            Err(WriteError::TokenAlreadyUsed { session })
+        }
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
+    let claims = match &record.session {
+        Some(session) => Some(serde_json::to_string(&session.claims).map_err(|_| StoreError::Corrupt("sessions"))?),
+        None => None,
+    };
+    let seal = |lease: &super::NewLease| store.0.keys.seal(handle_place(&lease.id), lease.handle.expose());
+    let handles = record.leases.iter().map(seal).collect::<Result<_, _>>()?;
+    let leaves = record.audit.iter().map(|record| {
+        let canonical = record.canonical();
+        let leaf = leaf(&canonical);
+        (canonical, leaf)
+    });
+    let leaves = leaves.collect();
+    let prepared = Prepared { record, claims, handles, leaves };
+    // The database keeps no NUL; found here it harms one record, found there the whole batch.
+    if statement::texts(&prepared).any(|text| text.contains('\0')) {
+        return Err(StoreError::Nul);
+    }
+    for sealed in &prepared.handles {
+        generation_column(sealed.generation)?;
+    }
+    Ok(prepared)
+}
+
+#[derive(Debug)]
+struct Writer {
+    target: PgConnectOptions,
+    connection: Option<PgConnection>,
+    used_at: Instant,
+}
+
+impl Writer {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
+        let mut waiting: Vec<Job> = Vec::with_capacity(BATCH);
+        loop {
+            let room = BATCH.saturating_sub(waiting.len());
+            if waiting.is_empty() {
+                if receiver.recv_many(&mut waiting, room).await == 0 {
+                    break;
+                }
+            } else {
+                // Deferred ones are not kept waiting for company.
+                while waiting.len() < BATCH
+                    && let Ok(job) = receiver.try_recv()
+                {
+                    waiting.push(job);
+                }
+            }
+            let (batch, rest) = gather(std::mem::take(&mut waiting));
+            waiting = rest;
+            if !batch.is_empty() {
+                waiting.extend(self.write(batch).await);
+            }
+        }
+        if let Some(connection) = self.connection.take() {
+            let _ = connection.close().await;
+        }
+    }
+
+    /// Writes a batch and answers its callers; returns what has to go into the next one.
+    async fn write(&mut self, batch: Vec<Job>) -> Vec<Job> {
+        let connection = match self.connection().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let text = error.to_string();
+                tracing::error!(error = %text, records = batch.len(), "the group writer cannot reach the database");
+                for job in batch {
+                    let lost = StoreError::Unreachable(sqlx::Error::Io(std::io::Error::other(text.clone())));
+                    let _ = job.answer.send(Err(lost.into()));
+                }
+                return Vec::new();
+            }
+        };
+        let prepared: Vec<&Prepared> = batch.iter().map(|job| &job.prepared).collect();
+        let outcome = match prepared.as_slice() {
+            [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
+            all => statement::write(connection, all).await,
+        };
+        self.used_at = Instant::now();
+        match outcome {
+            Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
+            Err(error) => {
+                self.fail(batch, error).await;
+                Vec::new()
+            }
+        }
+    }
+
+    /// An error of the whole batch: the guilty record is found by writing each alone.
+    async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) {
+        let error = StoreError::from(error);
+        let lost = !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_));
+        if lost {
+            self.connection = None;
+        }
+        let [_, _, ..] = batch.as_slice() else {
+            batch.into_iter().for_each(|job| drop(job.answer.send(Err(error_like(&error).into()))));
+            return;
+        };
+        tracing::warn!(error = %error, records = batch.len(), "a batch of the group writer failed");
+        for job in batch {
+            if lost || matches!(error, StoreError::Exhausted(_)) {
+                drop(job.answer.send(Err(error_like(&error).into())));
+                continue;
+            }
+            // A batch of one cannot come back here with more.
+            for job in Box::pin(self.write(vec![job])).await {
+                drop(job.answer.send(Err(WriteError::Quota)));
+            }
+        }
+    }
+
+    /// The connection, made anew where it was lost.
+    async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        if self.used_at.elapsed() > TRUSTED
+            && let Some(connection) = &mut self.connection
+            && !matches!(tokio::time::timeout(CONNECTING, connection.ping()).await, Ok(Ok(())))
+        {
+            self.connection = None;
+        }
+        match &mut self.connection {
+            Some(connection) => Ok(connection),
+            empty => {
+                let connecting = PgConnection::connect_with(&self.target);
+                let timed_out = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
+                Ok(empty.insert(tokio::time::timeout(CONNECTING, connecting).await.map_err(timed_out)??))
+            }
+        }
+    }
+}
+
+/// Splits off what cannot stand in one statement: a second use of the same token, and repeats, which go alone. Whoever
+/// does not wait any more is left out.
+fn gather(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
+    let mut batch: Vec<Job> = Vec::with_capacity(jobs.len());
+    let mut rest = Vec::new();
+    let mut tokens: HashSet<(String, [u8; 32])> = HashSet::new();
+    for job in jobs {
+        if job.answer.is_closed() {
+            continue;
+        }
+        let alone = job.prepared.is_repeat() || job.deferred >= DEFERRALS;
+        let first_alone = batch.first().is_some_and(|first: &Job| first.prepared.is_repeat() || first.deferred >= DEFERRALS);
+        let token = job.prepared.record.token_use.as_ref().map(|token| (token.issuer.clone(), token.token_hash));
+        if first_alone || (alone && !batch.is_empty()) || token.is_some_and(|token| !tokens.insert(token)) {
+            rest.push(job);
+        } else {
+            batch.push(job);
+        }
+    }
+    (batch, rest)
+}
+
+/// Answers the caller, or gives the job back for the next batch.
+fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
+    let uses = job.prepared.record.token_use.as_ref().map_or(1, |token| token.uses);
+    let alone = job.deferred >= DEFERRALS;
+    let answer = match verdict {
+        Verdict::Written => Ok(()),
+        // Another replica took the same use number at the same moment; there may be another.
+        Verdict::Used if uses > 1 && job.deferred < RACES && !job.prepared.is_repeat() => {
+            job.deferred = job.deferred.saturating_add(1);
+            return Some(job);
+        }
+        Verdict::Crowded if !alone => {
+            job.deferred = job.deferred.saturating_add(1);
+            return Some(job);
+        }
+        Verdict::Used => Err(WriteError::TokenAlreadyUsed { session: None }),
+        Verdict::Quota | Verdict::Crowded => Err(WriteError::Quota),
+        Verdict::Moved => Err(WriteError::Moved),
+        Verdict::SessionEnded => Err(WriteError::SessionEnded),
+    };
+    // A caller that has gone away leaves a pending lease, which the sweep takes back.
+    let _ = job.answer.send(answer);
+    None
+}
+
+/// A safe repeat: takes the use over from the session that it replaces, then writes the rest.
+async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Result<Verdict, sqlx::Error> {
+    let Some((token, replaces)) = prepared.record.token_use.as_ref().and_then(|token| Some((token, token.replaces?))) else {
+        return Ok(Verdict::Used);
+    };
+    let mut tx = connection.begin().await?;
+    let taken = sqlx::query!(
+        "update daypass.token_uses set session_id = $1, keep_until = greatest(keep_until, $2)
+         where issuer = $3 and token_hash = $4 and session_id = $5",
+        token.session_id,
+        token.keep_until,
+        token.issuer,
+        &token.token_hash,
+        replaces
+    )
+    .execute(&mut *tx)
+    .await?;
+    if !super::one_row(&taken) {
+        tx.rollback().await?;
+        return Ok(Verdict::Used);
+    }
+    let verdict = statement::write(&mut tx, &[prepared]).await?.first().copied().unwrap_or(Verdict::Moved);
+    if verdict == Verdict::Written { tx.commit().await? } else { tx.rollback().await? }
+    Ok(verdict)
+}
+
+impl Prepared {
+    fn is_repeat(&self) -> bool {
+        self.record.token_use.as_ref().is_some_and(|token| token.replaces.is_some())
+    }
+}
+
+/// When a worker has to look at a new lease.
+fn due_at(lease: &super::NewLease) -> OffsetDateTime {
+    if lease.state == State::Pending { lease.create_deadline + margin() } else { lease.expires_at }
+}
+
+/// The same error for one more caller; errors of the driver cannot be cloned.
+fn error_like(error: &StoreError) -> StoreError {
+    let text = || sqlx::Error::Io(std::io::Error::other(error.to_string()));
+    match error {
+        StoreError::Exhausted(_) => StoreError::Exhausted(text()),
+        StoreError::Database(inner) if code(inner).is_some() => StoreError::Database(text()),
+        StoreError::Database(_) => StoreError::Database(text()),
+        _ => StoreError::InDoubt(text()),
+    }
+}
