@@ -169,8 +169,7 @@ impl Tx {
 
     /// Removes a connection. Answers whether it was there.
     pub async fn delete_connection(&mut self, name: &str) -> Result<bool, StoreError> {
-        let result =
-            sqlx::query!("delete from daypass.connections where name = $1", name).execute(self.connection()).await?;
+        let result = sqlx::query!("delete from daypass.connections where name = $1", name).execute(self.connection()).await?;
         Ok(one_row(&result))
     }
 

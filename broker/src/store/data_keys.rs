@@ -96,9 +96,8 @@ async fn identity(pool: &PgPool, system: &System) -> Result<Uuid, StoreError> {
 }
 
 async fn load(pool: &PgPool, seal: &dyn Seal, deployment: Uuid) -> Result<Option<Keyring>, StoreError> {
-    let rows = sqlx::query!("select generation, state, wrapped from daypass.data_keys order by generation")
-        .fetch_all(pool)
-        .await?;
+    let rows =
+        sqlx::query!("select generation, state, wrapped from daypass.data_keys order by generation").fetch_all(pool).await?;
     let mut keyring: Option<Keyring> = None;
     let mut older: Vec<(u32, Key256)> = Vec::new();
     for row in rows {
@@ -209,9 +208,10 @@ impl Store {
 impl Tx {
     async fn new_generation(&mut self) -> Result<Generation, StoreError> {
         // The update locks the active row, so that two rotations follow each other.
-        let retiring = sqlx::query_scalar!("update daypass.data_keys set state = 'retiring' where state = 'active' returning generation")
-            .fetch_all(self.connection())
-            .await?;
+        let retiring =
+            sqlx::query_scalar!("update daypass.data_keys set state = 'retiring' where state = 'active' returning generation")
+                .fetch_all(self.connection())
+                .await?;
         if retiring.is_empty() {
             return Err(StoreError::RotatedElsewhere);
         }

@@ -23,7 +23,8 @@ impl Store {
         // One order for all replicas, so that none waits in a circle; one row per key, as the statement demands.
         counts.sort();
         counts.dedup_by(|next, held| {
-            let same = (next.minute, &next.issuer, &next.project, &next.code) == (held.minute, &held.issuer, &held.project, &held.code);
+            let same =
+                (next.minute, &next.issuer, &next.project, &next.code) == (held.minute, &held.issuer, &held.project, &held.code);
             if same {
                 held.count = held.count.saturating_add(next.count);
             }

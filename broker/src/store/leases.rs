@@ -60,9 +60,15 @@ pub struct Claim<'a> {
 pub enum Outcome {
     Revoked,
     /// The login is dead, the rest is tried again.
-    Fenced { reason: String, next_try: OffsetDateTime },
+    Fenced {
+        reason: String,
+        next_try: OffsetDateTime,
+    },
     /// Nothing is known to be done; tried again.
-    Retry { reason: String, next_try: OffsetDateTime },
+    Retry {
+        reason: String,
+        next_try: OffsetDateTime,
+    },
     /// A passive lease ended by its own clock.
     Expired,
 }

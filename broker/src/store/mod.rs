@@ -114,7 +114,7 @@ impl Store {
 
     /// Begins a change of several steps. It happens as a whole with [`Tx::commit`], or not at all.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(self.0.pool.begin().await?, self.0.system.clone(), self.0.keys.clone()))
+        Ok(Tx::new(self.0.pool.begin().await?, self.0.keys.clone()))
     }
 
     /// Writes one record through the group writer of this replica. When it returns `Written`, it is durable.
@@ -122,8 +122,9 @@ impl Store {
         writer::write(self, record).await
     }
 
-    /// Waits for open connections to come back and closes them.
+    /// Writes what waits, waits for open connections to come back, and closes them all.
     pub async fn close(&self) {
+        self.0.writer.close().await;
         self.0.pool.close().await;
     }
 
@@ -138,4 +139,4 @@ fn one_row(result: &sqlx::postgres::PgQueryResult) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -64,9 +64,7 @@ impl Options {
     }
 
     pub(super) fn pool(&self) -> PgPoolOptions {
-        PgPoolOptions::new()
-            .max_connections(self.max_connections)
-            .acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
+        PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
     }
 }
 

@@ -214,10 +214,9 @@ impl Tx {
         // Leases before the session, in the order in which the group writer locks; then once more for those that were
         // made while this waited for the session's row.
         let before = self.release_of(id, now).await?;
-        let ended =
-            sqlx::query!("update daypass.sessions set ended_at = $1 where id = $2 and ended_at is null", now, id)
-                .execute(self.connection())
-                .await?;
+        let ended = sqlx::query!("update daypass.sessions set ended_at = $1 where id = $2 and ended_at is null", now, id)
+            .execute(self.connection())
+            .await?;
         if !one_row(&ended) {
             return Ok(None);
         }

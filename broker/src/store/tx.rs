@@ -7,20 +7,18 @@ use sqlx::{PgConnection, Postgres, Transaction};
 
 use super::StoreError;
 use super::data_keys::Keys;
-use crate::system::System;
 
 /// An open transaction. The verbs of each table stand in that table's file. Dropped without [`Tx::commit`], nothing
 /// happened.
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
-    pub(super) system: System,
     pub(super) keys: Arc<Keys>,
 }
 
 impl Tx {
-    pub(super) fn new(inner: Transaction<'static, Postgres>, system: System, keys: Arc<Keys>) -> Self {
-        Self { inner, system, keys }
+    pub(super) fn new(inner: Transaction<'static, Postgres>, keys: Arc<Keys>) -> Self {
+        Self { inner, keys }
     }
 
     pub(super) fn connection(&mut self) -> &mut PgConnection {

@@ -14,9 +14,10 @@ use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::data_keys::generation_column;
-use super::error::code;
 use super::leases::{handle_place, margin};
 use super::{Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
@@ -35,8 +36,22 @@ const DEFERRALS: u8 = 3;
 /// How often a use number that another replica took is tried anew.
 const RACES: u8 = 8;
 
-#[derive(Clone, Debug)]
-pub(super) struct Handle(mpsc::Sender<Job>);
+/// Where callers hand in their records.
+#[derive(Debug)]
+pub(super) struct Handle {
+    sender: mpsc::Sender<Job>,
+    closing: CancellationToken,
+    task: TaskTracker,
+}
+
+impl Handle {
+    /// Takes no more records, writes those that wait, and closes the connection.
+    pub(super) async fn close(&self) {
+        self.closing.cancel();
+        self.task.close();
+        self.task.wait().await;
+    }
+}
 
 /// A record with everything computed that needs no database: keys, hashes and texts are the caller's work, on its own core.
 #[derive(Debug)]
@@ -73,8 +88,9 @@ pub(super) fn start(target: PgConnectOptions) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     // Sizes of tables change while a prepared plan lives; the index is always the right way here.
     let target = target.options([("enable_seqscan", "off")]);
-    tokio::spawn(Writer { target, connection: None, used_at: Instant::now() }.run(receiver));
-    Handle(sender)
+    let (closing, task) = (CancellationToken::new(), TaskTracker::new());
+    task.spawn(Writer { target, connection: None, used_at: Instant::now() }.run(receiver, closing.clone()));
+    Handle { sender, closing, task }
 }
 
 pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
@@ -82,7 +98,7 @@ pub(super) async fn write(store: &Store, record: Record) -> Result<Written, Writ
     let token = prepared.record.token_use.as_ref().map(|token| (token.issuer.clone(), token.token_hash));
     let (answer, answered) = oneshot::channel();
     let job = Job { prepared, deferred: 0, answer };
-    store.0.writer.0.send(job).await.map_err(|_| StoreError::Stopped)?;
+    store.0.writer.sender.send(job).await.map_err(|_| StoreError::Stopped)?;
     match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
         (Ok(()), _) => Ok(Written(())),
         (Err(WriteError::TokenAlreadyUsed { .. }), Some((issuer, hash))) => {
@@ -125,12 +141,19 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, mut receiver: mpsc::Receiver<Job>) {
+    async fn run(mut self, mut receiver: mpsc::Receiver<Job>, closing: CancellationToken) {
         let mut waiting: Vec<Job> = Vec::with_capacity(BATCH);
         loop {
             let room = BATCH.saturating_sub(waiting.len());
             if waiting.is_empty() {
-                if receiver.recv_many(&mut waiting, room).await == 0 {
+                let taken = tokio::select! {
+                    taken = receiver.recv_many(&mut waiting, room) => taken,
+                    () = closing.cancelled(), if !receiver.is_closed() => {
+                        receiver.close();
+                        continue;
+                    }
+                };
+                if taken == 0 {
                     break;
                 }
             } else {
@@ -157,12 +180,9 @@ impl Writer {
         let connection = match self.connection().await {
             Ok(connection) => connection,
             Err(error) => {
-                let text = error.to_string();
-                tracing::error!(error = %text, records = batch.len(), "the group writer cannot reach the database");
-                for job in batch {
-                    let lost = StoreError::Unreachable(sqlx::Error::Io(std::io::Error::other(text.clone())));
-                    let _ = job.answer.send(Err(lost.into()));
-                }
+                let error = StoreError::Unreachable(error);
+                tracing::error!(%error, records = batch.len(), "the group writer could not write");
+                batch.into_iter().for_each(|job| drop(job.answer.send(Err(error_like(&error).into()))));
                 return Vec::new();
             }
         };
@@ -174,35 +194,28 @@ impl Writer {
         self.used_at = Instant::now();
         match outcome {
             Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
-            Err(error) => {
-                self.fail(batch, error).await;
-                Vec::new()
-            }
+            Err(error) => self.fail(batch, error).await,
         }
     }
 
-    /// An error of the whole batch: the guilty record is found by writing each alone.
-    async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) {
+    /// After an error of the whole statement: the guilty record is found by writing each alone, unless none can be
+    /// written now.
+    async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) -> Vec<Job> {
         let error = StoreError::from(error);
-        let lost = !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_));
-        if lost {
+        if !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_)) {
             self.connection = None;
         }
-        let [_, _, ..] = batch.as_slice() else {
+        let mut rest = Vec::new();
+        if batch.len() > 1 && matches!(error, StoreError::Database(_)) {
+            tracing::warn!(%error, records = batch.len(), "a batch failed; its records are written one by one");
+            for job in batch {
+                rest.extend(Box::pin(self.write(vec![job])).await);
+            }
+        } else {
+            tracing::error!(%error, records = batch.len(), "the group writer could not write");
             batch.into_iter().for_each(|job| drop(job.answer.send(Err(error_like(&error).into()))));
-            return;
-        };
-        tracing::warn!(error = %error, records = batch.len(), "a batch of the group writer failed");
-        for job in batch {
-            if lost || matches!(error, StoreError::Exhausted(_)) {
-                drop(job.answer.send(Err(error_like(&error).into())));
-                continue;
-            }
-            // A batch of one cannot come back here with more.
-            for job in Box::pin(self.write(vec![job])).await {
-                drop(job.answer.send(Err(WriteError::Quota)));
-            }
         }
+        rest
     }
 
     /// The connection, made anew where it was lost.
@@ -293,7 +306,11 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
         return Ok(Verdict::Used);
     }
     let verdict = statement::write(&mut tx, &[prepared]).await?.first().copied().unwrap_or(Verdict::Moved);
-    if verdict == Verdict::Written { tx.commit().await? } else { tx.rollback().await? }
+    if verdict == Verdict::Written {
+        tx.commit().await?
+    } else {
+        tx.rollback().await?
+    }
     Ok(verdict)
 }
 
@@ -310,11 +327,11 @@ fn due_at(lease: &super::NewLease) -> OffsetDateTime {
 
 /// The same error for one more caller; errors of the driver cannot be cloned.
 fn error_like(error: &StoreError) -> StoreError {
-    let text = || sqlx::Error::Io(std::io::Error::other(error.to_string()));
+    let text = sqlx::Error::Io(std::io::Error::other(error.to_string()));
     match error {
-        StoreError::Exhausted(_) => StoreError::Exhausted(text()),
-        StoreError::Database(inner) if code(inner).is_some() => StoreError::Database(text()),
-        StoreError::Database(_) => StoreError::Database(text()),
-        _ => StoreError::InDoubt(text()),
+        StoreError::Exhausted(_) => StoreError::Exhausted(text),
+        StoreError::Database(_) => StoreError::Database(text),
+        StoreError::Unreachable(_) => StoreError::Unreachable(text),
+        _ => StoreError::InDoubt(text),
     }
 }

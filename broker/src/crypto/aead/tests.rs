@@ -8,10 +8,8 @@ use super::*;
 
 /// A file of the vectors folder: `DAYPASS_VECTORS`, else `../shared/vectors` beside the checkout.
 fn vectors(file: &str) -> Option<Value> {
-    let folder = std::env::var_os("DAYPASS_VECTORS").map_or_else(
-        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("DAYPASS_VECTORS")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors"), PathBuf::from);
     let path = folder.join("wycheproof").join(file);
     let Ok(text) = std::fs::read_to_string(&path) else {
         println!("skipped: no {}", path.display());

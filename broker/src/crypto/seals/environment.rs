@@ -17,7 +17,8 @@ impl Environment {
         Self::from_value(variable, text)
     }
 
-    fn from_value(variable: &str, text: String) -> Result<Self, SealError> {
+    /// A root key that was read already; `variable` names it in messages.
+    pub fn from_value(variable: &str, text: String) -> Result<Self, SealError> {
         let root =
             Root::read(text.into_bytes()).ok_or_else(|| SealError::NotAKey(format!("the environment variable {variable}")))?;
         Ok(Self { variable: variable.to_owned(), root })
@@ -34,9 +35,7 @@ impl Seal for Environment {
     }
 
     fn unwrap<'a>(&'a self, whose: Wrapped, wrapped: &'a [u8]) -> Answer<'a, Key256> {
-        Box::pin(
-            async move { self.root.unwrap(whose, wrapped).ok_or_else(|| SealError::WrongKey { seal: self.describe() }) },
-        )
+        Box::pin(async move { self.root.unwrap(whose, wrapped).ok_or_else(|| SealError::WrongKey { seal: self.describe() }) })
     }
 }
 

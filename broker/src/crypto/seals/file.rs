@@ -43,8 +43,6 @@ impl Seal for File {
     }
 
     fn unwrap<'a>(&'a self, whose: Wrapped, wrapped: &'a [u8]) -> Answer<'a, Key256> {
-        Box::pin(
-            async move { self.root.unwrap(whose, wrapped).ok_or_else(|| SealError::WrongKey { seal: self.describe() }) },
-        )
+        Box::pin(async move { self.root.unwrap(whose, wrapped).ok_or_else(|| SealError::WrongKey { seal: self.describe() }) })
     }
 }

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::store::secrets::{MOST_BYTES, Put, SecretError};
+
+async fn put(store: &Store, path: &str, text: &str, cas: Option<u32>) -> Result<u32, SecretError> {
+    let data = Secret::new(text.as_bytes().to_vec());
+    let mut tx = store.begin().await?;
+    let put = Put { mount: "secret", path, data: &data, cas, metadata: None, now: store.system().now() };
+    let version = tx.put_secret(&put).await?;
+    tx.commit().await?;
+    Ok(version)
+}
+
+async fn text(store: &Store, path: &str, version: Option<u32>) -> Result<String, SecretError> {
+    let read = store.secrets().read("secret", path, version).await?;
+    Ok(String::from_utf8(read.data.expose().clone()).unwrap())
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn versions_count_up_and_read_back(pool: PgPool) {
+    let store = open(&pool).await;
+    assert!(matches!(text(&store, "shop/registry", None).await, Err(SecretError::Unknown)));
+    assert_eq!(put(&store, "shop/registry", r#"{"a":1}"#, None).await.unwrap(), 1);
+    assert_eq!(put(&store, "shop/registry", r#"{"a":2}"#, None).await.unwrap(), 2);
+    assert_eq!(text(&store, "shop/registry", None).await.unwrap(), r#"{"a":2}"#);
+    assert_eq!(text(&store, "shop/registry", Some(1)).await.unwrap(), r#"{"a":1}"#);
+    assert!(matches!(text(&store, "shop/registry", Some(3)).await, Err(SecretError::Unknown)));
+    assert!(matches!(text(&store, "shop/registry", Some(u32::MAX)).await, Err(SecretError::Unknown)));
+    let sealed: Vec<Vec<u8>> = sqlx::query_scalar("select sealed from daypass.secret_versions").fetch_all(&pool).await.unwrap();
+    assert!(sealed.iter().all(|sealed| !sealed.windows(4).any(|part| part == br#"{"a""#)));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_write_against_another_version_is_a_conflict(pool: PgPool) {
+    let store = open(&pool).await;
+    assert!(matches!(put(&store, "a", "{}", Some(1)).await, Err(SecretError::Conflict { current: 0 })));
+    assert_eq!(put(&store, "a", "{}", Some(0)).await.unwrap(), 1);
+    assert!(matches!(put(&store, "a", "{}", Some(0)).await, Err(SecretError::Conflict { current: 1 })));
+    let (one, two) = tokio::join!(put(&store, "a", "{}", Some(1)), put(&store, "a", "{}", Some(1)));
+    assert_ne!(one.is_ok(), two.is_ok(), "of two writers one wins: {one:?} {two:?}");
+    let (one, two) = tokio::join!(put(&store, "new", "{}", Some(0)), put(&store, "new", "{}", Some(0)));
+    assert_ne!(one.is_ok(), two.is_ok(), "{one:?} {two:?}");
+    assert!(matches!(put(&store, "big", &"x".repeat(MOST_BYTES + 1), None).await, Err(SecretError::TooLarge)));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn deleted_versions_come_back_by_rollback_and_destroyed_ones_never(pool: PgPool) {
+    let store = open(&pool).await;
+    put(&store, "a", "one", None).await.unwrap();
+    put(&store, "a", "two", None).await.unwrap();
+    let now = store.system().now();
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.delete_secret("secret", "a", &[], now).await.unwrap(), [2]);
+    assert_eq!(tx.delete_secret("secret", "a", &[1], now).await.unwrap(), [1]);
+    assert!(tx.delete_secret("secret", "a", &[1, 2], now).await.unwrap().is_empty(), "deleted already");
+    tx.commit().await.unwrap();
+    assert!(matches!(text(&store, "a", None).await, Err(SecretError::Deleted)));
+
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.rollback_secret("secret", "a", 1, now).await.unwrap(), 3);
+    tx.commit().await.unwrap();
+    assert_eq!(text(&store, "a", None).await.unwrap(), "one");
+
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.destroy_secret("secret", "a", &[1, 9], now).await.unwrap(), [1]);
+    assert!(matches!(tx.rollback_secret("secret", "a", 1, now).await, Err(SecretError::Deleted)));
+    assert!(matches!(tx.rollback_secret("secret", "a", 9, now).await, Err(SecretError::Unknown)));
+    tx.commit().await.unwrap();
+    let history = store.secrets().history("secret", "a").await.unwrap();
+    let states: Vec<_> = history.versions.iter().map(|held| (held.version, held.deleted_at.is_some(), held.destroyed)).collect();
+    assert_eq!((history.current, states), (3, vec![(1, true, true), (2, true, false), (3, false, false)]));
+    let left: i64 =
+        sqlx::query_scalar("select count(*) from daypass.secret_versions where sealed is null").fetch_one(&pool).await.unwrap();
+    assert_eq!(left, 1);
+
+    let mut tx = store.begin().await.unwrap();
+    assert!(tx.remove_secret("secret", "a").await.unwrap() && !tx.remove_secret("secret", "a").await.unwrap());
+    tx.commit().await.unwrap();
+    assert!(matches!(store.secrets().history("secret", "a").await, Err(SecretError::Unknown)));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn lists_one_level_and_keeps_metadata(pool: PgPool) {
+    let store = open(&pool).await;
+    for path in ["shop/registry", "shop/ci/npm", "shop/ci/pypi", "shop", "shop%/x"] {
+        put(&store, path, "{}", None).await.unwrap();
+    }
+    assert_eq!(store.secrets().list("secret", "").await.unwrap(), ["shop", "shop%/", "shop/"]);
+    assert_eq!(store.secrets().list("secret", "shop/").await.unwrap(), ["ci/", "registry"]);
+    assert_eq!(store.secrets().list("secret", "shop%/").await.unwrap(), ["x"]);
+    assert!(store.secrets().list("other", "").await.unwrap().is_empty());
+
+    let metadata = BTreeMap::from([("owner".to_owned(), "shop team".to_owned())]);
+    let data = Secret::new(b"{}".to_vec());
+    let mut tx = store.begin().await.unwrap();
+    let put = Put { mount: "secret", path: "shop", data: &data, cas: None, metadata: Some(&metadata), now: store.system().now() };
+    tx.put_secret(&put).await.unwrap();
+    tx.put_secret(&Put { metadata: None, ..put }).await.unwrap();
+    tx.commit().await.unwrap();
+    let history = store.secrets().history("secret", "shop").await.unwrap();
+    assert_eq!((history.metadata, history.current), (metadata, 3));
+    store.close().await;
+}

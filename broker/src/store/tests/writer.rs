@@ -1,0 +1,324 @@
+use super::*;
+
+/// Writes all at the same time; the outcomes in order.
+async fn race(writes: impl IntoIterator<Item = (&Store, Record)>) -> Vec<Result<Written, WriteError>> {
+    let write = |(store, record): (&Store, Record)| {
+        let store = store.clone();
+        tokio::spawn(async move { store.write(record).await })
+    };
+    let tasks: Vec<_> = writes.into_iter().map(write).collect();
+    let mut outcomes = Vec::new();
+    for task in tasks {
+        outcomes.push(task.await.unwrap());
+    }
+    outcomes
+}
+
+async fn close(replicas: &[Store]) {
+    for store in replicas {
+        store.close().await;
+    }
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_is_written_reads_back_with_its_audit_record(pool: PgPool) {
+    let store = open(&pool).await;
+    let record = first(&store, [1; 32]);
+    let (session, lease, asked) = (record.session.clone().unwrap(), record.leases[0].clone(), record.audit[0].clone());
+    let _ = store.write(record).await.unwrap();
+
+    let held = store.session_by_token(&session.token_hash).await.unwrap().unwrap();
+    assert_eq!((held.id, held.claims, held.policy_hash), (session.id, session.claims, session.policy_hash));
+    assert!(close_to(held.ends_at, session.ends_at) && held.run == session.run && held.attempt.is_none());
+    let leases = store.leases_of(session.id).await.unwrap();
+    assert_eq!(leases.len(), 1);
+    assert_eq!((leases[0].id, leases[0].state, leases[0].attempt), (lease.id, State::Pending, 0));
+    assert!(close_to(leases[0].due_at.unwrap(), lease.create_deadline + Duration::seconds(5)));
+
+    let listed = store.audit(&Default::default()).await.unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].record.canonical(), asked.canonical());
+    assert_eq!(listed[0].personal["claim.actor"], "octocat");
+    let entry = listed[0].entry();
+    assert_eq!((entry.kind.as_str(), entry.fields["session_id"].clone()), ("exchange.asked", session.id.to_string()));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn handles_are_sealed(pool: PgPool) {
+    let store = open(&pool).await;
+    let _ = store.write(first(&store, [1; 32])).await.unwrap();
+    let handle: Vec<u8> = sqlx::query_scalar("select handle from daypass.leases").fetch_one(&pool).await.unwrap();
+    assert!(!handle.windows(7).any(|part| part == b"undo me"));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_second_use_is_refused_and_leaves_nothing_behind(pool: PgPool) {
+    let store = open(&pool).await;
+    let winner = first(&store, [1; 32]);
+    let session = winner.session.as_ref().unwrap().id;
+    let _ = store.write(winner).await.unwrap();
+    let refused = store.write(first(&store, [1; 32])).await.unwrap_err();
+    assert!(matches!(refused, WriteError::TokenAlreadyUsed { session: Some(id) } if id == session), "{refused:?}");
+    for table in ["token_uses", "sessions", "leases", "audit_records", "audit_personal"] {
+        assert_eq!(count(&pool, table).await, 1, "{table}");
+    }
+    // The same token hash of another issuer is another token.
+    let mut other = first(&store, [1; 32]);
+    other.token_use.as_mut().unwrap().issuer = "https://other.example".to_owned();
+    let _ = store.write(other).await.unwrap();
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn sixty_four_racers_on_two_replicas_have_one_winner_each_round(pool: PgPool) {
+    let replicas = [open(&pool).await, open(&pool).await];
+    for round in 0..40u8 {
+        let racers = (0..64).map(|racer| {
+            let store = &replicas[racer % 2];
+            (store, first(store, [round; 32]))
+        });
+        let outcomes = race(racers).await;
+        let winners = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(winners, 1, "round {round}");
+        for outcome in outcomes.into_iter().filter_map(Result::err) {
+            assert!(matches!(outcome, WriteError::TokenAlreadyUsed { session: Some(_) }), "{outcome:?}");
+        }
+    }
+    for table in ["token_uses", "sessions", "leases", "audit_records"] {
+        assert_eq!(count(&pool, table).await, 40, "{table}");
+    }
+    close(&replicas).await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn replicas_with_crossing_batches_do_not_deadlock(pool: PgPool) {
+    let replicas = [open(&pool).await, open(&pool).await];
+    for _ in 0..20 {
+        // Both replicas write the same tokens, in opposite orders.
+        let up = (0..64u8).map(|token| (&replicas[0], first(&replicas[0], [token; 32])));
+        let down = (0..64u8).rev().map(|token| (&replicas[1], first(&replicas[1], [token; 32])));
+        let (up, down) = tokio::join!(race(up), race(down));
+        let outcomes = up.into_iter().chain(down).collect::<Vec<_>>();
+        assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 64);
+        assert!(!outcomes.iter().any(|outcome| matches!(outcome, Err(WriteError::Store(_)))));
+        sqlx::raw_sql("delete from daypass.leases; delete from daypass.sessions; delete from daypass.token_uses")
+            .execute(&pool)
+            .await
+            .unwrap();
+    }
+    close(&replicas).await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_token_with_several_uses_can_be_used_so_often(pool: PgPool) {
+    let replicas = [open(&pool).await, open(&pool).await];
+    let racers = (0..12).map(|racer| {
+        let store = &replicas[racer % 2];
+        let mut record = first(store, [1; 32]);
+        record.token_use.as_mut().unwrap().uses = 3;
+        (store, record)
+    });
+    let outcomes = race(racers).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    let opened = replicas[0].sessions_by_use("https://ci.example", &[1; 32]).await.unwrap();
+    assert_eq!(opened.iter().map(|opened| opened.use_number).collect::<Vec<_>>(), [3, 2, 1]);
+    close(&replicas).await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_quota_refuses_only_what_is_beyond_it_and_burns_no_use(pool: PgPool) {
+    let store = open(&pool).await;
+    let records = (0..10u8).map(|token| {
+        let mut record = first(&store, [token; 32]);
+        record.leases[0].max_live_of_role = 4;
+        record
+    });
+    let outcomes = race(records.map(|record| (&store, record))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 4);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(WriteError::Quota))));
+    assert_eq!((count(&pool, "leases").await, count(&pool, "token_uses").await), (4, 4));
+
+    // A large ask that does not fit stands in nobody's way.
+    let mut large = first(&store, [20; 32]);
+    let more = (0..5).map(|_| lease(&store, large.session.as_ref().unwrap().id)).collect::<Vec<_>>();
+    large.leases.extend(more);
+    large.leases.iter_mut().for_each(|lease| lease.max_live_of_role = 6);
+    let mut small = first(&store, [21; 32]);
+    small.leases[0].max_live_of_role = 6;
+    let (large, small) = tokio::join!(store.write(large), store.write(small));
+    assert!(matches!(large, Err(WriteError::Quota)) && small.is_ok(), "{large:?} {small:?}");
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn activation_happens_once_and_only_while_pending(pool: PgPool) {
+    let store = open(&pool).await;
+    let records: Vec<_> = (0..3u8).map(|token| first(&store, [token; 32])).collect();
+    let leases: Vec<_> = records.iter().map(|record| record.leases[0].clone()).collect();
+    for outcome in race(records.into_iter().map(|record| (&store, record))).await {
+        let _ = outcome.unwrap();
+    }
+    let mut tx = store.begin().await.unwrap();
+    tx.begin_release(&[leases[1].id], store.system().now()).await.unwrap();
+    tx.commit().await.unwrap();
+
+    let outcomes = race(leases.iter().map(|lease| (&store, activation(&store, lease)))).await;
+    assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
+    assert!(matches!(outcomes[1], Err(WriteError::Moved)));
+    assert!(matches!(store.write(activation(&store, &leases[0])).await, Err(WriteError::Moved)));
+    let state = async |id| store.lease(id).await.unwrap().unwrap();
+    let active = state(leases[0].id).await;
+    assert_eq!(active.state, State::Active);
+    assert!(close_to(active.due_at.unwrap(), leases[0].expires_at));
+    assert_eq!(state(leases[1].id).await.state, State::Revoking);
+    assert_eq!(count(&pool, "audit_records").await, 5, "a refused activation is not in the log");
+
+    // One lease of two moved: neither is activated.
+    let mut pair = first(&store, [9; 32]);
+    pair.leases.push(lease(&store, pair.session.as_ref().unwrap().id));
+    let ids: Vec<_> = pair.leases.iter().map(|lease| lease.id).collect();
+    let mut both = activation(&store, &pair.leases[0]);
+    both.activate.extend(activation(&store, &pair.leases[1]).activate);
+    let _ = store.write(pair).await.unwrap();
+    let mut tx = store.begin().await.unwrap();
+    tx.begin_release(&ids[1..], store.system().now()).await.unwrap();
+    tx.commit().await.unwrap();
+    assert!(matches!(store.write(both).await, Err(WriteError::Moved)));
+    assert_eq!(state(ids[0]).await.state, State::Pending);
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_record_that_breaks_the_batch_fails_alone(pool: PgPool) {
+    let store = open(&pool).await;
+    let mut records: Vec<_> = (0..20u8).map(|token| first(&store, [token; 32])).collect();
+    let taken = records[3].leases[0].upstream.clone();
+    records[7].leases[0].upstream = taken;
+    let outcomes = race(records.into_iter().map(|record| (&store, record))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 19);
+    assert!(
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .all(|error| matches!(error, WriteError::Store(StoreError::Database(_))))
+    );
+    for table in ["token_uses", "sessions", "leases", "audit_records"] {
+        assert_eq!(count(&pool, table).await, 19, "{table}");
+    }
+    let mut nul = first(&store, [99; 32]);
+    nul.session.as_mut().unwrap().project = Some("a\0b".to_owned());
+    assert!(matches!(store.write(nul).await, Err(WriteError::Store(StoreError::Nul))));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn later_leases_need_an_open_session(pool: PgPool) {
+    let store = open(&pool).await;
+    let opening = first(&store, [1; 32]);
+    let session = opening.session.as_ref().unwrap().id;
+    let _ = store.write(opening).await.unwrap();
+    let later = |store: &Store| Record {
+        leases: vec![lease(store, session)],
+        audit: vec![audit(store, Kind::SessionAsked)],
+        ..Record::default()
+    };
+    let _ = store.write(later(&store)).await.unwrap();
+    let released = store.end_session(session, store.system().now(), &[audit(&store, Kind::SessionEnded)]).await.unwrap().unwrap();
+    assert_eq!(released.len(), 2);
+    assert!(matches!(store.write(later(&store)).await, Err(WriteError::SessionEnded)));
+    let mut unknown = later(&store);
+    unknown.leases[0].session_id = id(&store);
+    assert!(matches!(store.write(unknown).await, Err(WriteError::SessionEnded)));
+    assert!(store.end_session(session, store.system().now(), &[]).await.unwrap().is_none());
+    assert_eq!(count(&pool, "leases").await, 2);
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn of_racing_safe_repeats_one_takes_the_use_over(pool: PgPool) {
+    let replicas = [open(&pool).await, open(&pool).await];
+    let attempt = first(&replicas[0], [1; 32]);
+    let old = attempt.session.as_ref().unwrap().id;
+    let _ = replicas[0].write(attempt).await.unwrap();
+    let repeats = (0..16).map(|racer| {
+        let store = &replicas[racer % 2];
+        let mut record = first(store, [1; 32]);
+        record.token_use.as_mut().unwrap().replaces = Some(old);
+        (store, record)
+    });
+    let outcomes = race(repeats).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 1);
+    assert!(
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .all(|error| matches!(error, WriteError::TokenAlreadyUsed { .. }))
+    );
+    let opened = replicas[0].sessions_by_use("https://ci.example", &[1; 32]).await.unwrap();
+    assert_eq!(opened.len(), 1);
+    assert!(opened[0].session.id != old && opened[0].pending && opened[0].open_leases.len() == 1);
+    assert_eq!((count(&pool, "token_uses").await, count(&pool, "sessions").await), (1, 2));
+    close(&replicas).await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_lost_connection_fails_the_waiting_and_is_made_anew(pool: PgPool) {
+    let store = open(&pool).await;
+    let _ = store.write(first(&store, [1; 32])).await.unwrap();
+    // The use is held by another transaction, so that the writer waits inside its statement.
+    let mut holder = pool.begin().await.unwrap();
+    sqlx::query("insert into daypass.token_uses values ('https://ci.example', $1, 1, $2, now())")
+        .bind([2u8; 32])
+        .bind(Uuid::nil())
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let waiting = {
+        let store = store.clone();
+        tokio::spawn(async move { store.write(first(&store, [2; 32])).await })
+    };
+    let killed = loop {
+        let killed: i64 = sqlx::query_scalar(
+            "select count(pg_terminate_backend(pid)) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock' and pid <> pg_backend_pid()",
+        )
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+        if killed > 0 {
+            break killed;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    };
+    assert_eq!(killed, 1);
+    let error = waiting.await.unwrap().unwrap_err();
+    assert!(matches!(error, WriteError::Store(StoreError::InDoubt(_))), "{error:?}");
+    holder.rollback().await.unwrap();
+    let _ = store.write(first(&store, [2; 32])).await.unwrap();
+    store.close().await;
+    assert!(matches!(store.write(first(&store, [3; 32])).await, Err(WriteError::Store(StoreError::Stopped))));
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn no_lease_is_written_without_its_record(pool: PgPool) {
+    let store = open(&pool).await;
+    let records = (0..60u8).map(|token| {
+        // Some are repeated, some do not fit, some break.
+        let mut record = first(&store, [token % 40; 32]);
+        record.leases[0].max_live_of_role = 25;
+        record.audit[0].lease_id = Some(record.leases[0].id);
+        record
+    });
+    race(records.map(|record| (&store, record))).await;
+    let unrecorded: i64 = sqlx::query_scalar(
+        "select count(*) from daypass.leases l full join daypass.audit_records a on a.lease_id = l.id
+         where a.id is null or l.id is null",
+    )
+    .fetch_one(&pool)
+    .await
+    .unwrap();
+    assert_eq!((unrecorded, count(&pool, "leases").await), (0, 25));
+    store.close().await;
+}
