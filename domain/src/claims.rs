@@ -362,35 +362,6 @@ impl Claims {
         &mut self.0
     }
 
-    /// Puts `value` at `path`, a name or a JSON pointer through objects, making the objects on the way.
-    pub fn put(&mut self, path: &str, value: Json) {
-        let Some(pointer) = path.strip_prefix('/') else { return self.0.set(path, value) };
-        let mut steps: Vec<String> = pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-        let Some(last) = steps.pop() else { return };
-        let mut object = &mut self.0;
-        for step in steps {
-            if !matches!(object.get(&step), Some(Json::Object(_))) {
-                object.set(&step, Json::Object(Object::default()));
-            }
-            let Some((_, Json::Object(inner))) = object.0.iter_mut().find(|(held, _)| *held == step) else { return };
-            object = inner;
-        }
-        object.set(&last, value);
-    }
-
-    /// Takes away what stands at `path`, a name or a JSON pointer through objects.
-    pub fn take(&mut self, path: &str) -> Option<Json> {
-        let Some(pointer) = path.strip_prefix('/') else { return self.0.remove(path) };
-        let mut steps: Vec<String> = pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
-        let last = steps.pop()?;
-        let mut object = &mut self.0;
-        for step in steps {
-            let (_, Json::Object(inner)) = object.0.iter_mut().find(|(held, _)| *held == step)? else { return None };
-            object = inner;
-        }
-        object.remove(&last)
-    }
-
     /// A copy with one claim put in or replaced, for samples and cases.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
@@ -420,6 +391,8 @@ impl<'de> Deserialize<'de> for Claims {
         }
     }
 }
+
+mod edit;
 
 #[cfg(test)]
 mod tests;

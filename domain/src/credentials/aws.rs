@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::engine::{Bounds, Engine, Fault, Field, Shape, settle};
+use super::engine::{Bounds, Engine, Fault, Field, Reach, Shape, settle, text};
 use super::template::Site;
 
 pub const NAME: &str = "aws";
@@ -77,6 +77,11 @@ impl Engine for Aws {
 
     fn normal(&self, params: Value) -> Result<Value, String> {
         settle::<Params>(params)
+    }
+
+    /// The account stands before the part of the ARN that takes templates.
+    fn reach<'p>(&self, params: &'p Value) -> Reach<'p> {
+        text(params, "role_arn").and_then(account).map_or(Reach::Unknown, Reach::AwsAccount)
     }
 
     fn check(&self, params: &Value) -> Vec<Fault> {

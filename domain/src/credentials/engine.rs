@@ -61,6 +61,40 @@ pub struct Bounds {
     pub ceiling: Option<Duration>,
 }
 
+/// Whose property a credential opens, for the owners of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach<'p> {
+    /// A connection of the broker.
+    Connection(&'p str),
+    /// Secrets: a mount, and a path that may hold globs and templates.
+    Secrets {
+        mount: &'p str,
+        path: &'p str,
+    },
+    AwsAccount(&'p str),
+    /// The broker itself.
+    Broker,
+    /// Nothing that can be told; nobody owns it.
+    Unknown,
+}
+
+impl std::fmt::Display for Reach<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Connection(name) => write!(f, "the connection `{name}`"),
+            Self::Secrets { mount, path } => write!(f, "the secrets `{path}` of the mount `{mount}`"),
+            Self::AwsAccount(account) => write!(f, "the AWS account {account}"),
+            Self::Broker => f.write_str("the rights of operators"),
+            Self::Unknown => f.write_str("this credential"),
+        }
+    }
+}
+
+/// The text of a parameter.
+pub(super) fn text<'p>(params: &'p Value, field: &str) -> Option<&'p str> {
+    params.get(field)?.as_str()
+}
+
 /// An engine as the policy sees it. One file per engine; the list is in `credentials/mod.rs`.
 pub trait Engine: Debug + Send + Sync {
     /// The word in `engine = "…"`.
@@ -75,6 +109,9 @@ pub trait Engine: Debug + Send + Sync {
 
     /// What is wrong with the values. `params` holds no unfilled template.
     fn check(&self, params: &Value) -> Vec<Fault>;
+
+    /// Whose property the credential opens. `params` are in normal form, templates unfilled.
+    fn reach<'p>(&self, params: &'p Value) -> Reach<'p>;
 }
 
 /// Reads parameters and writes them again, so that defaults and order are settled.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::engine::{Bounds, Engine, Fault, Field, Shape, settle};
+use super::engine::{Bounds, Engine, Fault, Field, Reach, Shape, settle, text};
 use super::template::Site;
 use crate::policy::Glob;
 
@@ -97,6 +97,11 @@ impl Engine for Kv {
 
     fn normal(&self, params: Value) -> Result<Value, String> {
         settle::<Params>(params)
+    }
+
+    fn reach<'p>(&self, params: &'p Value) -> Reach<'p> {
+        let secrets = text(params, "mount").zip(text(params, "path"));
+        secrets.map_or(Reach::Unknown, |(mount, path)| Reach::Secrets { mount, path })
     }
 
     fn check(&self, params: &Value) -> Vec<Fault> {

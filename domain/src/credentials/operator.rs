@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::engine::{Bounds, Engine, Fault, Field, Shape, settle};
+use super::engine::{Bounds, Engine, Fault, Field, Reach, Shape, settle};
 use super::template::Site;
 use crate::policy::{Glob, nearest};
 
@@ -76,6 +76,10 @@ impl Engine for Operator {
 
     fn normal(&self, params: Value) -> Result<Value, String> {
         settle::<Params>(params)
+    }
+
+    fn reach<'p>(&self, _params: &'p Value) -> Reach<'p> {
+        Reach::Broker
     }
 
     fn check(&self, params: &Value) -> Vec<Fault> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::engine::{Bounds, Engine, Fault, Field, Shape, settle};
+use super::engine::{Bounds, Engine, Fault, Field, Reach, Shape, settle, text};
 use super::template::Site;
 
 pub const NAME: &str = "postgres";
@@ -44,6 +44,10 @@ impl Engine for Postgres {
 
     fn normal(&self, params: Value) -> Result<Value, String> {
         settle::<Params>(params)
+    }
+
+    fn reach<'p>(&self, params: &'p Value) -> Reach<'p> {
+        text(params, "connection").map_or(Reach::Unknown, Reach::Connection)
     }
 
     fn check(&self, params: &Value) -> Vec<Fault> {

@@ -1,5 +1,6 @@
 //! Times to live as people write them: `90s`, `15m`, `1h30m`, `2d`.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 const UNITS: &[(char, u64)] = &[('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
@@ -34,7 +35,8 @@ pub fn print(duration: Duration) -> String {
     let mut text = String::new();
     for (name, unit) in UNITS {
         if left >= *unit {
-            text.push_str(&format!("{}{name}", left / unit));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{}{name}", left / unit);
             left %= unit;
         }
     }

@@ -88,13 +88,15 @@ impl<'a> Reader<'a> {
 
     pub(super) fn text(&self, table: &DeTable<'_>, key: &str) -> Option<Spanned<String>> {
         let node = table.get(key)?;
-        match node.get_ref() {
-            DeValue::String(text) => Some(Spanned::new(node.span(), text.clone().into_owned())),
-            _ => {
-                self.wrong_type(node, key, "a string");
-                None
-            }
+        self.string(node, key, "a string")
+    }
+
+    fn string(&self, node: &Node<'_>, key: &str, expected: &str) -> Option<Spanned<String>> {
+        let text = node.get_ref().as_str().map(|text| Spanned::new(node.span(), text.to_owned()));
+        if text.is_none() {
+            self.wrong_type(node, key, expected);
         }
+        text
     }
 
     pub(super) fn flag(&self, table: &DeTable<'_>, key: &str) -> Option<bool> {
@@ -130,13 +132,7 @@ impl<'a> Reader<'a> {
     /// A list of strings; one string stands for a list of one.
     pub(super) fn texts(&self, table: &DeTable<'_>, key: &str) -> Vec<Spanned<String>> {
         let Some(node) = table.get(key) else { return Vec::new() };
-        let one = |node: &Node<'_>| match node.get_ref() {
-            DeValue::String(text) => Some(Spanned::new(node.span(), text.clone().into_owned())),
-            _ => {
-                self.wrong_type(node, key, "strings");
-                None
-            }
-        };
+        let one = |node: &Node<'_>| self.string(node, key, "strings");
         match node.get_ref() {
             DeValue::Array(items) => items.iter().filter_map(one).collect(),
             DeValue::String(_) => one(node).into_iter().collect(),

@@ -11,7 +11,7 @@ use super::pattern::{Condition, Pattern};
 use super::problem::{Place, Problem, SourceFile};
 use super::table::Table;
 use crate::claims::{Claims, Json};
-use crate::credentials::engine::Engine;
+use crate::credentials::engine::{Engine, Reach};
 use crate::credentials::template::Template;
 use crate::issuers::issuer::{Ages, Kind};
 use crate::refusal::Code;
@@ -260,8 +260,9 @@ impl PolicySet {
     pub fn connections(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut used: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for credential in self.roles.iter().flat_map(|role| &role.credentials) {
-            if let Some(connection) = credential.text("connection") {
-                used.entry(connection).or_default().extend(credential.text("statements"));
+            if let Reach::Connection(name) = credential.engine.reach(&credential.params) {
+                let statements = credential.params.get("statements").and_then(Value::as_str);
+                used.entry(name).or_default().extend(statements);
             }
         }
         used
@@ -284,10 +285,6 @@ impl Role {
 impl Credential {
     pub fn is_operator(&self) -> bool {
         self.engine.name() == crate::credentials::operator::NAME
-    }
-
-    pub(super) fn text(&self, field: &str) -> Option<&str> {
-        self.params.get(field)?.as_str()
     }
 }
 

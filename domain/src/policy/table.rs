@@ -35,7 +35,7 @@ impl Table {
                 let (Some(rows), Some(issuer)) = (table.issuers.get_mut(row.issuer_at), issuers.get(row.issuer_at)) else {
                     continue;
                 };
-                let pins = row.conditions.iter().filter(|condition| {
+                let mut pins = row.conditions.iter().filter(|condition| {
                     !condition.fold
                         && condition.ty == Type::String
                         && issuer.kind.claim(&condition.claim).is_some_and(|claim| claim.pins_project)
@@ -43,7 +43,7 @@ impl Table {
                 let texts = |values: &[Value]| -> Option<Vec<String>> {
                     values.iter().map(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None }).collect()
                 };
-                let pin = pins.filter_map(|pin| Some((pin.claim.clone(), texts(pin.pattern.values()?)?))).next();
+                let pin = pins.find_map(|pin| Some((pin.claim.clone(), texts(pin.pattern.values()?)?)));
                 match pin {
                     Some((claim, values)) => {
                         let by_value = rows.pinned.entry(claim).or_default();

@@ -65,7 +65,7 @@ pub(super) fn loaded(files: Vec<SourceFile>) -> PolicySet {
 }
 
 pub(super) fn lines(problems: &[Problem]) -> String {
-    problems.iter().map(|problem| format!("{problem}\n")).collect()
+    problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
 pub(super) fn ask<'a>(issuer: &'a str, claims: &'a Claims, role: Option<&'a str>) -> Ask<'a> {

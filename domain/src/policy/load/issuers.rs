@@ -139,7 +139,9 @@ fn audience(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &std::ops:
         return None;
     };
     let text = audience.get_ref();
-    let default = ["https://github.com", "https://gitlab.com"].iter().any(|host| text.starts_with(host));
+    let default = ["https://github.com", "https://gitlab.com"]
+        .iter()
+        .any(|host| text.strip_prefix(host).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')));
     if text.is_empty() || text.len() > 512 || default {
         let message =
             "`audience` must be this broker's own; the CI system's default audience is shared with everyone else who believes it";
@@ -156,12 +158,11 @@ fn algorithms(reader: &Reader<'_>, table: &DeTable<'_>) -> Vec<Algorithm> {
     let words = || Algorithm::ALL.iter().map(|algorithm| algorithm.as_str());
     let written = reader.texts(table, "algorithms");
     for word in &written {
-        match Algorithm::ALL.iter().find(|algorithm| algorithm.as_str() == word.get_ref()) {
-            Some(algorithm) => algorithms.push(*algorithm),
-            None => {
-                let message = format!("`{}` is no signature algorithm that can be allowed", word.get_ref().escape_debug());
-                reader.report(reader.problem(&word.span(), "algorithm", message).nearest(word.get_ref(), words()));
-            }
+        if let Some(algorithm) = Algorithm::ALL.iter().find(|algorithm| algorithm.as_str() == word.get_ref()) {
+            algorithms.push(*algorithm);
+        } else {
+            let message = format!("`{}` is no signature algorithm that can be allowed", word.get_ref().escape_debug());
+            reader.report(reader.problem(&word.span(), "algorithm", message).nearest(word.get_ref(), words()));
         }
     }
     if let (true, Some(node)) = (written.is_empty(), table.get("algorithms")) {

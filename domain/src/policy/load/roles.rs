@@ -286,7 +286,9 @@ impl Texts<'_> {
         };
         let problems: Vec<Problem> = template.claims().filter_map(|claim| self.unfit(field, node, claim)).collect();
         let fits = problems.is_empty();
-        problems.into_iter().for_each(|problem| self.reader.report(problem));
+        for problem in problems {
+            self.reader.report(problem);
+        }
         let tried = Value::from(template.filled_with("claim"));
         if template.claims().next().is_some() {
             self.holes.push(Hole { pointer, template });

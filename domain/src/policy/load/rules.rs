@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::Parts;
 use super::roles::{NO_CODE_GATE, NO_PROJECT_PIN};
-use crate::credentials::{aws, kv, operator};
+use crate::credentials::engine::Reach;
 use crate::issuers::issuer::Class;
 use crate::policy::glob::Glob;
 use crate::policy::pattern::{Condition, Pattern, Value};
 use crate::policy::problem::{Place, Problem};
-use crate::policy::set::{Credential, Issuer, Owner};
+use crate::policy::set::{Issuer, Owner};
 
 /// Issuers that no row uses, issuers that cannot be told apart, cases of roles that do not exist.
 pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
@@ -25,6 +25,16 @@ pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
         }
     }
     let roles: Vec<&str> = parts.roles.iter().map(|role| role.name.as_str()).collect();
+    for invariant in parts.invariants.iter().filter(|_| !torn) {
+        for name in invariant.role.values().into_iter().flatten() {
+            if let Value::Text(name) = name
+                && !roles.contains(&name.as_str())
+            {
+                let message = format!("the invariant `{}` names the role `{name}`, which does not exist", invariant.name);
+                report(Problem::at(&invariant.place, "unknown-role", message).nearest(name, roles.iter().copied()));
+            }
+        }
+    }
     for (case, role) in parts.cases.iter().filter_map(|case| Some((case, case.role.as_deref()?))) {
         if !torn && case.expect == crate::policy::set::Expect::Allow && !roles.contains(&role) {
             let message = format!("the case `{}` names the role `{role}`, which does not exist", case.name);
@@ -128,36 +138,23 @@ pub(super) fn owners(parts: &Parts, report: &dyn Fn(Problem)) {
             beyond(&role.place, format!("the role `{}`", role.name));
         }
         for credential in &role.credentials {
-            if let Some(what) = reach(credential).filter(|_| !owners.iter().any(|owner| may(owner, credential))) {
-                beyond(&credential.place, what);
+            let reach = credential.engine.reach(&credential.params);
+            if !owners.iter().any(|owner| may(owner, reach)) {
+                beyond(&credential.place, reach.to_string());
             }
         }
     }
 }
 
-/// What a credential reaches, in words.
-fn reach(credential: &Credential) -> Option<String> {
-    let named = |field: &str| credential.text(field).unwrap_or_default().to_owned();
-    Some(match credential.engine.name() {
-        aws::NAME => format!("the AWS account of {}", named("role_arn")),
-        kv::NAME => format!("the secrets {} of the mount {}", named("path"), named("mount")),
-        operator::NAME => "the rights of operators".to_owned(),
-        _ => format!("the connection `{}`", named("connection")),
-    })
-}
-
-fn may(owner: &Owner, credential: &Credential) -> bool {
-    let text = |field: &str| credential.text(field);
-    match credential.engine.name() {
-        aws::NAME => text("role_arn").and_then(aws::account).is_some_and(|account| owner.aws_accounts.contains(account)),
-        kv::NAME => {
-            // A claim stands for some segment, as a star does.
-            let path = text("path").and_then(|path| Glob::new(&starred(path)).ok());
-            let mount = text("mount") == Some("secret");
-            mount && path.is_some_and(|path| owner.kv.iter().any(|glob| glob.covers(&path)))
+fn may(owner: &Owner, reach: Reach<'_>) -> bool {
+    match reach {
+        Reach::Connection(name) => owner.connections.contains(name),
+        // A claim stands for some segment, as a star does. Owners speak of the default mount.
+        Reach::Secrets { mount: "secret", path } => {
+            Glob::new(&starred(path)).is_ok_and(|path| owner.kv.iter().any(|glob| glob.covers(&path)))
         }
-        operator::NAME => false,
-        _ => text("connection").is_some_and(|connection| owner.connections.contains(connection)),
+        Reach::AwsAccount(account) => owner.aws_accounts.contains(account),
+        Reach::Secrets { .. } | Reach::Broker | Reach::Unknown => false,
     }
 }
 

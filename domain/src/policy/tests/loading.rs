@@ -162,6 +162,9 @@ fn issuers_are_checked() {
         set(&issuer(&format!("kind = \"github\"\n{url}\naudience = \"https://github.com/acme\""))),
         &[("audience", "default audience")],
     );
+    assert!(
+        problems(set(&issuer(&format!("kind = \"github\"\n{url}\naudience = \"https://github.company.example\"")))).is_empty()
+    );
     refused(set(&issuer(&format!("kind = \"github\"\nurl = \"http://x.example\"\n{audience}"))), &[("issuer-url", "https")]);
     refused(
         set(&issuer(&format!("kind = \"github\"\n{url}\n{audience}\nalgorithms = [\"HS256\"]"))),
@@ -211,7 +214,11 @@ fn invariants_and_cases_are_typed() {
     assert!(problems(set(&format!("{invariant}never = {{ event_name = \"push\" }}\n"))).is_empty());
     refused(set(&format!("{invariant}never = {{ evnt_name = \"push\" }}\n")), &[("unknown-claim", "did you mean `event_name`?")]);
     refused(set(invariant), &[("invariant", "exactly one")]);
-    refused(set(&format!("{invariant}only = {{ role = \"x\" }}\n")), &[("invariant", "at least one claim")]);
+    refused(
+        set(&format!("{invariant}never = {{ role = \"deplyo\", event_name = \"push\" }}\n")),
+        &[("unknown-role", "did you mean `deploy`?")],
+    );
+    refused(set(&format!("{invariant}only = {{ role = \"deploy\" }}\n")), &[("invariant", "at least one claim")]);
     let case = "[[case]]\nname = \"x\"\nissuer = \"github\"\n";
     refused(set(&format!("{case}expect = \"alow\"\n")), &[("case", "did you mean `allow`?")]);
     refused(set(&format!("{case}expect = \"deny\"\ncode = \"event_not_alowed\"\n")), &[("unknown-code", "event_not_allowed")]);
@@ -255,4 +262,33 @@ fn an_empty_set_believes_nobody() {
     let set = loaded(Vec::new());
     let claims = Claims::default();
     assert_eq!(both(&set, &ask("github", &claims, None)).unwrap_err().code.as_str(), "issuer_unknown");
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(400))]
+
+    /// Whatever is torn out of the starter set or put into it, loading answers with a set or with places, and does not fall over.
+    #[test]
+    fn survives_damaged_files(which in 0_usize..8, at in 0.0_f64..1.0, take in 0_usize..40, put in "[\\[\\]{}=\"'a-z#\\n\u{fc}*:/,.0-9 ]{0,12}") {
+        let mut files = starter();
+        let index = which % files.len();
+        let file = &mut files[index];
+        let signs: Vec<char> = file.text.chars().collect();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss, reason = "a place in a short text")]
+        let from = (signs.len() as f64 * at) as usize;
+        file.text = signs[..from].iter().copied().chain(put.chars()).chain(signs.iter().skip(from + take).copied()).collect();
+        match PolicySet::load(files.clone()) {
+            Ok(set) => {
+                proptest::prop_assert_eq!(set.hash(), loaded(print(&set)).hash());
+                proptest::prop_assert_eq!(run_cases(&set).len(), set.cases().len());
+            }
+            Err(problems) => {
+                proptest::prop_assert!(!problems.is_empty());
+                for problem in problems {
+                    let lines = files.iter().find(|file| file.path == problem.file).map(|file| file.text.lines().count() + 1);
+                    proptest::prop_assert!(lines.is_some_and(|lines| (1..=lines).contains(&problem.line)), "{}", problem);
+                }
+            }
+        }
+    }
 }

@@ -248,7 +248,7 @@ fn the_slug_form_is_an_issuer_of_its_own() {
     let mut files = with_row(ROW);
     let slug = ISSUERS.replace("issuer.github", "issuer.slug").replace("content.com\"", "content.com/acme\"");
     let row = format!("[[role.deploy.allow]]\nissuer = \"slug\"{ROW}");
-    files[0].text.push_str(&format!("{slug}{row}"));
+    files[0].text.push_str(&(slug + &row));
     let set = loaded(files);
     assert_eq!(set.issuer_by_url("https://token.actions.githubusercontent.com/acme").unwrap().name, "slug");
     assert!(set.issuer_by_url("https://token.actions.githubusercontent.com/").is_none());
@@ -266,9 +266,9 @@ fn a_disabled_issuer_opens_nothing() {
 #[test]
 fn two_roles_are_ambiguous_until_one_is_named() {
     let mut files = with_row(ROW);
-    files[0].text.push_str(&format!(
-        "[[role.second.allow]]\nissuer = \"github\"\n{ROW}[role.second.credential.c]\nengine = \"kv\"\npath = \"a\"\n"
-    ));
+    let second =
+        format!("[[role.second.allow]]\nissuer = \"github\"\n{ROW}[role.second.credential.c]\nengine = \"kv\"\npath = \"a\"\n");
+    files[0].text.push_str(&second);
     let set = loaded(files);
     let claims = token();
     let refusal = both(&set, &ask("github", &claims, None)).unwrap_err();

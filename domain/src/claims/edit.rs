@@ -1,0 +1,45 @@
+//! Claims made by hand: samples, cases, tests. A verified token is never edited.
+
+use super::{Claims, Json, Object};
+
+impl Claims {
+    /// Puts `value` at `path`, a name or a JSON pointer through objects, making the objects on the way.
+    pub fn put(&mut self, path: &str, value: Json) {
+        let mut steps = steps(path);
+        let Some(last) = steps.pop() else { return };
+        let mut object = &mut self.0;
+        for step in steps {
+            if !matches!(object.get(&step), Some(Json::Object(_))) {
+                object.set(&step, Json::Object(Object::default()));
+            }
+            let Some(inner) = below(object, &step) else { return };
+            object = inner;
+        }
+        object.set(&last, value);
+    }
+
+    /// Takes away what stands at `path`, a name or a JSON pointer through objects.
+    pub fn take(&mut self, path: &str) -> Option<Json> {
+        let mut steps = steps(path);
+        let last = steps.pop()?;
+        let mut object = &mut self.0;
+        for step in steps {
+            object = below(object, &step)?;
+        }
+        object.remove(&last)
+    }
+}
+
+fn steps(path: &str) -> Vec<String> {
+    match path.strip_prefix('/') {
+        Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
+        None => vec![path.to_owned()],
+    }
+}
+
+fn below<'o>(object: &'o mut Object, step: &str) -> Option<&'o mut Object> {
+    match object.0.iter_mut().find(|(held, _)| held == step) {
+        Some((_, Json::Object(inner))) => Some(inner),
+        _ => None,
+    }
+}
