@@ -6,6 +6,7 @@ use super::*;
 use crate::claims::Claims;
 use crate::refusal::Refusal;
 
+mod conditions;
 mod globs;
 mod hashes;
 mod limits;

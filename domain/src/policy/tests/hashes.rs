@@ -146,6 +146,109 @@ fn every_change_of_meaning_changes_the_hash() {
     }
 }
 
+/// Every key that a set can have, so that `print` and the hash cannot leave one out.
+#[test]
+fn every_key_is_part_of_the_hash_and_of_print() {
+    let whole = r#"
+[issuer.own]
+kind = "generic"
+url = "https://id.example.com"
+audience = "https://daypass.example.com"
+jwks_url = "https://keys.example.com/jwks"
+discovery = "https://id.example.com/.well-known/openid-configuration"
+algorithms = ["ES256"]
+max_token_age = "5m"
+max_token_lifetime = "6m"
+ca_file = "ca.pem"
+allow_private_network = true
+enabled = false
+required = ["team"]
+replay_claim = "team"
+claims.sub = { class = "immutable", personal = true }
+claims.team = { type = "strings", presence = "optional", case = "fold-ascii", class = "admin" }
+job = { project = "sub", environment = "team" }
+[role.r]
+description = "x"
+ttl = "20m"
+session_ttl = "2h"
+token_uses = 3
+max_leases = 5
+shadow = true
+[[role.r.allow]]
+issuer = "own"
+sub = "svc"
+team = { glob = "ops-*" }
+waive = { no-code-gate = "none" }
+[role.r.credential.c]
+engine = "aws"
+ttl = "16m"
+role_arn = "arn:aws:iam::123456789012:role/x"
+session_tags = { a = "{sub}" }
+session_name = "n-{sub}"
+session_policy = '{"Version": "2012-10-17"}'
+policy_arns = ["arn:aws:iam::aws:policy/ReadOnlyAccess"]
+source_identity = "s-{sub}"
+external_id = "e-1"
+region = "eu-central-1"
+[role.r.credential.k]
+engine = "kv"
+mount = "other"
+path = "a/b"
+access = ["list"]
+version = 4
+"#;
+    let changes = [
+        ("https://id.example.com\"", "https://ie.example.com\""),
+        ("keys.example.com", "keyz.example.com"),
+        ("/.well-known/openid-configuration", "/.well-known/openid"),
+        ("[\"ES256\"]", "[\"RS256\"]"),
+        ("\"5m\"", "\"4m\""),
+        ("\"6m\"", "\"7m\""),
+        ("ca.pem", "cb.pem"),
+        ("allow_private_network = true", "allow_private_network = false"),
+        ("enabled = false", "enabled = true"),
+        ("required = [\"team\"]", "required = [\"sub\"]"),
+        ("replay_claim = \"team\"", "replay_claim = \"sub\""),
+        ("personal = true", "personal = false"),
+        ("type = \"strings\"", "type = \"string\""),
+        ("presence = \"optional\"", "presence = \"always\""),
+        ("case = \"fold-ascii\"", "case = \"exact\""),
+        ("class = \"admin\"", "class = \"writer\""),
+        ("environment = \"team\"", "workflow = \"team\""),
+        ("description = \"x\"", "description = \"y\""),
+        ("\"20m\"", "\"21m\""),
+        ("\"2h\"", "\"3h\""),
+        ("token_uses = 3", "token_uses = 4"),
+        ("max_leases = 5", "max_leases = 6"),
+        ("shadow = true", "shadow = false"),
+        ("\"svc\"", "\"svd\""),
+        ("ops-*", "ops*"),
+        ("\"none\"", "\"other\""),
+        ("\"16m\"", "\"17m\""),
+        ("role/x", "role/y"),
+        ("a = \"{sub}\"", "a = \"{sub}.\""),
+        ("\"n-{sub}", "\"m-{sub}"),
+        ("2012-10-17", "2008-10-17"),
+        ("ReadOnlyAccess", "ViewOnlyAccess"),
+        ("\"s-{sub}", "\"t-{sub}"),
+        ("\"e-1", "\"e-2"),
+        ("eu-central-1", "eu-central-2"),
+        ("mount = \"other\"", "mount = \"secret\""),
+        ("\"a/b\"", "\"a/c\""),
+        ("[\"list\"]", "[\"write\"]"),
+        ("version = 4", "version = 5"),
+    ];
+    let set = loaded(one(whole));
+    let printed = print(&set);
+    assert_eq!(loaded(printed.clone()).hash(), set.hash());
+    for (old, new) in changes {
+        assert_eq!(whole.matches(old).count(), 1, "{old}");
+        let other = loaded(one(&whole.replace(old, new)));
+        assert_ne!(set.hash(), other.hash(), "{old} -> {new}");
+        assert_ne!(printed, print(&other), "{old} -> {new}");
+    }
+}
+
 #[test]
 fn the_order_of_rows_counts() {
     let row = |id: &str| format!("[[role.r.allow]]\nissuer = \"github\"\nrepository_id = \"{id}\"\nref = \"refs/heads/main\"\n");

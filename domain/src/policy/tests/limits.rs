@@ -143,7 +143,7 @@ fn an_absent_claim_fills_nothing() {
 pub(super) fn thousand() -> PolicySet {
     let mut text = ISSUERS.to_owned();
     for at in 0..1_000 {
-        write!(text, 
+        write!(text,
             "[[role.r{at}.allow]]\nissuer = \"github\"\nrepository_owner_id = \"9919\"\nrepository_id = \"{at}\"\nref = \"refs/heads/main\"\n\
              event_name = [\"push\", \"workflow_dispatch\"]\n[role.r{at}.credential.c]\nengine = \"kv\"\npath = \"a\"\n"
         ).unwrap();
