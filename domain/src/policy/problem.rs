@@ -80,8 +80,20 @@ impl std::fmt::Display for Problem {
 pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let written: String = written.chars().take(64).collect::<String>().to_ascii_lowercase();
     let slips = (written.chars().count() / 3).clamp(1, 3);
-    let near = known.into_iter().map(|name| (distance(&written, &name.to_ascii_lowercase()), name));
-    near.filter(|(distance, _)| *distance <= slips).min().map(|(_, name)| name)
+    let (mut near, mut begun) = (None, None);
+    for name in known {
+        let known = name.to_ascii_lowercase();
+        let found = (distance(&written, &known), name);
+        if found.0 <= slips && near.is_none_or(|nearest| found < nearest) {
+            near = Some(found);
+        }
+        // `event` for `event_name`, `repo` for `repository`.
+        let begins = written.len() >= 3 && (known.starts_with(&written) || written.starts_with(&known));
+        if begins && begun.is_none_or(|shortest: &str| (name.len(), name) < (shortest.len(), shortest)) {
+            begun = Some(name);
+        }
+    }
+    near.map(|(_, name)| name).or(begun)
 }
 
 /// How many letters must be put in, taken out, replaced or swapped with their neighbour.

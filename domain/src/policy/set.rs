@@ -123,6 +123,8 @@ pub struct Row {
     /// The name of the issuer whose tokens it speaks of.
     pub issuer: String,
     pub(super) issuer_at: usize,
+    /// Every condition could be read, so that what is missing is missing from the file too.
+    pub(super) whole: bool,
     /// By claim.
     pub conditions: Vec<Condition>,
     /// Reason by the name of the veto or rule that is lifted.

@@ -86,6 +86,7 @@ fn rows(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &Range<usize>,
         rows.push(Row {
             issuer: issuer.into_inner(),
             issuer_at: usize::MAX,
+            whole: conditions.len() + usize::from(row.contains_key("waive")) + 1 == row.len(),
             conditions,
             waive: waivers(reader, row, kind),
             place: reader.place(&span),

@@ -46,7 +46,7 @@ pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
 /// A row must pin its project for good and tell which code may run, unless it waives that by name and reason.
 pub(super) fn refusing(parts: &Parts, report: &dyn Fn(Problem)) {
     for role in &parts.roles {
-        for (at, row) in role.rows.iter().enumerate() {
+        for (at, row) in role.rows.iter().enumerate().filter(|(_, row)| row.whole) {
             let Some(issuer) = parts.issuers.iter().find(|issuer| issuer.name == row.issuer) else { continue };
             if !row.waive.contains_key(NO_PROJECT_PIN) && !row.conditions.iter().any(|condition| pins(issuer, condition)) {
                 let names = claims(issuer, |claim| claim.pins_project && claim.class == Class::Immutable);
