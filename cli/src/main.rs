@@ -9,6 +9,7 @@ mod failure;
 mod harden;
 mod http;
 mod issued;
+mod policy;
 mod render;
 mod session;
 mod surroundings;
@@ -23,7 +24,7 @@ use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
 use crate::surroundings::Environment;
-use crate::verbs::{audit, env, exec, lease, login, read, release, secret, whoami};
+use crate::verbs::{audit, env, exec, lease, login, policy as policies, read, release, secret, whoami};
 
 /// Exchanges a CI job's OIDC token for short-lived credentials and hands them to the command that needs them.
 #[derive(Debug, Parser)]
@@ -53,6 +54,9 @@ enum Verb {
     /// The session's leases
     #[command(subcommand)]
     Lease(lease::Lease),
+    /// The policy set on this machine, checked and explained without a broker
+    #[command(subcommand)]
+    Policy(policies::Policy),
     /// Stored secrets, for operators
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -89,6 +93,7 @@ fn main() -> ExitCode {
 async fn run(context: &Context, verb: Verb) -> Result<u8> {
     match verb {
         Verb::Exec(exec) => return exec::run(context, exec).await,
+        Verb::Policy(policy) => return policies::run(context, policy),
         Verb::Env(env) => env::run(context, env).await?,
         Verb::Read(read) => read::run(context, read).await?,
         Verb::Login(login) => login::run(context, login).await?,

@@ -53,6 +53,11 @@ impl Out {
         written(stdout.write_all(bytes).and_then(|()| stdout.flush()))
     }
 
+    /// Text with styles, which are left out where they would not be seen.
+    pub(crate) fn text(self, text: &str) -> Result<()> {
+        styled(text)
+    }
+
     /// Columns under their heads, as wide as they must be.
     pub(crate) fn table<const N: usize>(self, heads: [&str; N], rows: &[[String; N]]) -> Result<()> {
         let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| clean(cell))).collect();
@@ -202,6 +207,6 @@ pub(crate) fn moment(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
 }

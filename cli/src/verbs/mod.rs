@@ -6,6 +6,7 @@ pub(crate) mod exec;
 pub(crate) mod lease;
 pub(crate) mod login;
 mod obtain;
+pub(crate) mod policy;
 pub(crate) mod read;
 pub(crate) mod release;
 pub(crate) mod secret;

@@ -60,11 +60,10 @@ impl Broker {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (shared, tls) = (Arc::clone(&shared), tls.clone());
-                std::thread::spawn(move || match tls {
-                    None => serve(stream, &shared),
-                    Some(config) => {
-                        serve(StreamOwned::new(ServerConnection::new(config).expect("a connection"), stream), &shared)
-                    }
+                std::thread::spawn(move || {
+                    let Some(config) = tls else { return serve(stream, &shared) };
+                    let connection = ServerConnection::new(config).expect("a connection");
+                    serve(StreamOwned::new(connection, stream), &shared);
                 });
             }
         });

@@ -6,6 +6,7 @@ mod broker;
 mod exec;
 mod exec_signals;
 mod operators;
+mod policy;
 mod refusals;
 mod run;
 mod sessions;

@@ -1,0 +1,153 @@
+//! `daypass policy check|explain`: the policy set on this machine, decided by the same code as in the broker, offline.
+
+mod show;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use domain::claims::{Claims, Json};
+use domain::policy::{Ask, Explanation, PolicySet, check, duration, explain};
+
+use crate::context::Context;
+use crate::failure::{Failure, Result};
+use crate::policy::{claims_of_json, claims_of_token, issuer, read_folder, sample, typed};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Check a policy set: every problem with its place, and its cases. Exit code 1 when something stands against it
+    Check {
+        /// The folder of the set
+        #[arg(default_value = "policies")]
+        folder: PathBuf,
+    },
+    /// Show how the set decides about a token, every condition of it. Exit code 1 when it denies
+    Explain(Box<Explain>),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Explain {
+    /// The folder of the set
+    #[arg(default_value = "policies")]
+    folder: PathBuf,
+    /// Whose token it is, by its name in the set; told by a token's own `iss` otherwise
+    #[arg(long, value_name = "NAME")]
+    issuer: Option<String>,
+    /// A token to take the claims from, or - for standard input; it is not verified
+    #[arg(long, value_name = "FILE", group = "base")]
+    token: Option<PathBuf>,
+    /// A JSON object of claims, or - for standard input
+    #[arg(long, value_name = "FILE", group = "base")]
+    claims: Option<PathBuf>,
+    /// A case of the set; without token, claims or case it is a typical token of the issuer: a push to main
+    #[arg(long, value_name = "NAME", group = "base", conflicts_with = "issuer")]
+    case: Option<String>,
+    /// Put a claim in or replace it; may be given several times
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
+    with: Vec<(String, String)>,
+    /// Take a claim away; may be given several times
+    #[arg(long, value_name = "NAME")]
+    without: Vec<String>,
+    /// The role asked for
+    #[arg(long, value_name = "ROLE")]
+    role: Option<String>,
+    /// A credential asked for; may be given several times
+    #[arg(short = 'C', long = "credential", value_name = "NAME")]
+    credentials: Vec<String>,
+    /// The time to live asked for
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    ttl: Option<std::time::Duration>,
+}
+
+/// The exit code: 0 when the set is sound, or allows.
+pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
+    match policy {
+        Policy::Check { folder } => {
+            let report = check(read_folder(&folder)?);
+            if context.out.is_json() {
+                context.out.json(&report)?;
+            } else {
+                show::report(context, &folder, &report)?;
+            }
+            Ok(u8::from(!report.is_clean()))
+        }
+        Policy::Explain(ask) => {
+            let explanation = answer(*ask)?;
+            if context.out.is_json() {
+                context.out.json(&explanation)?;
+            } else {
+                show::explanation(context, &explanation)?;
+            }
+            Ok(u8::from(explanation.code.is_some()))
+        }
+    }
+}
+
+fn answer(mut ask: Explain) -> Result<Explanation> {
+    let set = PolicySet::load(read_folder(&ask.folder)?).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        Failure::usage(format!("the set has {} problems; the first: {first}", problems.len()))
+            .fix("see them all with `daypass policy check`")
+    })?;
+    let given = match (&ask.token, &ask.claims) {
+        (Some(file), _) => Some(claims_of_token(read(file)?.trim_end())?),
+        (None, Some(file)) => Some(claims_of_json(read(file)?.as_bytes())?),
+        (None, None) => None,
+    };
+    let (issuer, mut claims) = match ask.case.take() {
+        Some(name) => {
+            let case = set.cases().iter().find(|case| case.name == name);
+            let case =
+                case.ok_or_else(|| Failure::usage(format!("the set has no case {name}")).fix("`policy check` runs them all"))?;
+            ask.role = ask.role.or_else(|| case.role.clone());
+            ask.ttl = ask.ttl.or(case.ttl);
+            if ask.credentials.is_empty() {
+                ask.credentials.clone_from(&case.credentials);
+            }
+            let issuer = issuer(&set, Some(&case.issuer), None)?;
+            (issuer, case.token(issuer))
+        }
+        None => {
+            let issuer = issuer(&set, ask.issuer.as_deref(), given.as_ref())?;
+            (issuer, given.unwrap_or_else(|| sample(issuer)))
+        }
+    };
+    for (name, text) in &ask.with {
+        claims.put(name, typed(issuer, name, text)?);
+    }
+    for name in &ask.without {
+        claims.take(name);
+    }
+    Ok(explain(
+        &set,
+        &Ask {
+            issuer: &issuer.name,
+            claims: &claims,
+            role: ask.role.as_deref(),
+            credentials: &ask.credentials,
+            ttl: ask.ttl,
+            now: issued_at(&claims),
+        },
+    ))
+}
+
+/// The question is what was decided when the token was made, so that the answer does not change with the hour.
+fn issued_at(claims: &Claims) -> i64 {
+    claims.get("iat").and_then(Json::as_int).unwrap_or(0)
+}
+
+fn read(file: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = if file == Path::new("-") {
+        std::io::stdin().lock().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
+    };
+    read.map_err(|error| Failure::usage(format!("{} cannot be read", file.display())).because(&error))?;
+    Ok(text)
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}
