@@ -14,7 +14,7 @@ use url::Url;
 use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
-use crate::http::{Answer, Call, Http, Repeat};
+use crate::http::{Answer, Call, DEADLINE, Http, Repeat};
 
 /// One listener of the broker, with the session that speaks to it.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Api {
     }
 
     pub(crate) async fn put_secret(&self, at: &SecretPath, write: &SecretWrite) -> Result<SecretWritten> {
-        // With cas a repeat of a write that did arrive is refused instead of written twice; without it, it is not repeated.
+        // A repeat of a write that did arrive would be a second version, or with cas a false refusal.
         let call = Call::new(Method::PUT, self.secret_url(at)?, Repeat::IfNotBegun);
         self.run(with_body(self.authorised(call)?, write)?).await
     }
@@ -114,8 +114,8 @@ impl Api {
         self.run(self.authorised(Call::new(Method::POST, url, Repeat::IfNotBegun))?).await
     }
 
-    /// No versions means the newest.
-    pub(crate) async fn delete_secret(&self, at: &SecretPath, versions: &[u32], destroy: bool) -> Result<()> {
+    /// The versions as they are afterwards. None named means the newest.
+    pub(crate) async fn delete_secret(&self, at: &SecretPath, versions: &[u32], destroy: bool) -> Result<Option<SecretHistory>> {
         let mut url = self.secret_url(at)?;
         if !versions.is_empty() {
             let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
@@ -124,8 +124,7 @@ impl Api {
         if destroy {
             url.query_pairs_mut().append_pair("destroy", "true");
         }
-        let answer = self.http.send(&self.authorised(Call::new(Method::DELETE, url, Repeat::Always))?).await?;
-        self.check(&answer)
+        self.delete(url, DEADLINE).await
     }
 
     pub(crate) async fn audit(&self, query: &AuditQuery) -> Result<AuditList> {

@@ -5,6 +5,7 @@ mod api;
 mod args;
 mod context;
 mod deliver;
+mod explanation;
 mod failure;
 mod harden;
 mod http;

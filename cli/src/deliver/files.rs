@@ -2,10 +2,12 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use domain::secret::Secret;
+use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
 use crate::deliver::naming::{Variables, exact, expected, with_expected_names};
@@ -18,7 +20,14 @@ use crate::surroundings::Environment;
 pub(crate) struct Files {
     folder: PathBuf,
     written: Vec<PathBuf>,
+    /// Its lock tells other runs that this one is alive; the system releases it however this process ends.
+    _alive: File,
 }
+
+/// What the folders' names begin with.
+const NAME: &str = "daypass-files-";
+/// Younger folders may be about to be locked.
+const SETTLED: Duration = Duration::from_secs(60);
 
 /// Writes every field to a file and names the paths. Values that are no secret stand in the environment as usual.
 pub(crate) fn deliver(
@@ -96,12 +105,16 @@ impl Files {
                 Failure::local("no writable file system in memory was found (tried XDG_RUNTIME_DIR, /dev/shm and /run/shm)")
                     .fix("mount a tmpfs at /dev/shm, leave --files out, or accept a disk with --allow-disk")
             })?;
-        let folder = parent.join(format!("daypass-{}", uuid::Uuid::new_v4().simple()));
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&folder)
-            .map_err(|error| Failure::local(format!("the folder {} cannot be made", folder.display())).because(&error))?;
-        Ok(Self { folder, written: Vec::new() })
+        remove_left_behind(&parent);
+        let folder = parent.join(format!("{NAME}{}", uuid::Uuid::new_v4().simple()));
+        let made = DirBuilder::new().mode(0o700).create(&folder).and_then(|()| {
+            let alive = File::open(&folder)?;
+            flock(&alive, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(alive)
+        });
+        let alive =
+            made.map_err(|error| Failure::local(format!("the folder {} cannot be made", folder.display())).because(&error))?;
+        Ok(Self { folder, written: Vec::new(), _alive: alive })
     }
 
     fn path_of(&self, name: &str) -> Secret<String> {
@@ -143,6 +156,27 @@ impl Files {
 impl Drop for Files {
     fn drop(&mut self) {
         let _ = self.wipe();
+    }
+}
+
+/// Removes the folders of runs that were killed before they could do it themselves.
+fn remove_left_behind(parent: &Path) {
+    for entry in std::fs::read_dir(parent).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let Ok(about) = std::fs::symlink_metadata(&path) else { continue };
+        let ours = about.is_dir() && about.uid() == rustix::process::geteuid().as_raw();
+        let settled = about.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|age| age > SETTLED);
+        if !ours || !settled || !entry.file_name().to_string_lossy().starts_with(NAME) {
+            continue;
+        }
+        let Ok(folder) = File::open(&path) else { continue };
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            for file in std::fs::read_dir(&path).into_iter().flatten().flatten() {
+                let _ = overwrite(&file.path());
+            }
+            // Tried again by the next run.
+            let _ = std::fs::remove_dir_all(&path);
+        }
     }
 }
 
@@ -220,6 +254,28 @@ mod tests {
         std::fs::write(folder.join("made-by-the-command"), "x").expect("written");
         files.remove().expect("removed");
         assert!(!folder.exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_by_the_next() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = |name: &str, age: u64| {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).expect("made");
+            std::fs::write(path.join("secret"), "x").expect("written");
+            let at = std::time::UNIX_EPOCH.elapsed().expect("a time") - Duration::from_secs(age);
+            File::open(&path).and_then(|file| file.set_modified(std::time::UNIX_EPOCH + at)).expect("aged");
+            path
+        };
+        let left = folder("daypass-files-left", 3600);
+        let alive = folder("daypass-files-alive", 3600);
+        let young = folder("daypass-files-young", 1);
+        let other = folder("daypass-0", 3600);
+        let lock = File::open(&alive).expect("open");
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        remove_left_behind(parent.path());
+        assert!(!left.exists());
+        assert!(alive.exists() && young.exists() && other.exists());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use domain::wire::AuditQuery;
 
 use crate::context::Context;
+use crate::explanation::Explanation;
 use crate::failure::Result;
 use crate::render::moment;
 
@@ -44,9 +45,6 @@ pub(crate) struct List {
     before: Option<String>,
 }
 
-/// The fields that fit a table, in this order; `--format json` has them all.
-const SHOWN: [&str; 3] = ["project", "role", "code"];
-
 pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
     let api = context.operators()?;
     match audit {
@@ -56,17 +54,28 @@ pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
             if context.out.is_json() {
                 return context.out.json(&list);
             }
-            let rows: Vec<[String; 6]> = list
+            // What fits a table; `--format json` has every field.
+            let rows: Vec<[String; 7]> = list
                 .records
                 .into_iter()
                 .map(|record| {
-                    let [project, role, code] =
-                        SHOWN.map(|name| record.fields.get(name).cloned().unwrap_or_else(|| "-".to_owned()));
-                    [moment(record.at), record.kind, project, role, code, record.id]
+                    let field = |name: &str| record.fields.get(name).cloned();
+                    let [project, role, code, decision] =
+                        [field("project_name").or_else(|| field("project")), field("role"), field("code"), field("decision_id")]
+                            .map(|value| value.unwrap_or_else(|| "-".to_owned()));
+                    [moment(record.at), record.kind, project, role, code, decision, record.id]
                 })
                 .collect();
-            context.out.table(["AT", "KIND", "PROJECT", "ROLE", "CODE", "RECORD"], &rows)
+            context.out.table(["AT", "KIND", "PROJECT", "ROLE", "CODE", "DECISION", "RECORD"], &rows)
         }
-        Audit::Explain { decision_id } => context.out.json(&api.explain(&decision_id).await?),
+        Audit::Explain { decision_id } => {
+            let explanation = api.explain(&decision_id).await?;
+            if context.out.is_json() {
+                return context.out.json(&explanation);
+            }
+            let mut text = String::new();
+            Explanation::of(&explanation)?.describe(&mut text);
+            context.out.text(&text)
+        }
     }
 }

@@ -10,6 +10,7 @@ use domain::claims::{Claims, Json};
 use domain::policy::{Ask, Explanation, PolicySet, check, duration, explain};
 
 use crate::context::Context;
+use crate::explanation::Explanation as Shown;
 use crate::failure::{Failure, Result};
 use crate::policy::{claims_of_json, claims_of_token, issuer, read_folder, sample, typed};
 
@@ -76,7 +77,9 @@ pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
             if context.out.is_json() {
                 context.out.json(&explanation)?;
             } else {
-                show::explanation(context, &explanation)?;
+                let mut text = String::new();
+                Shown::of(&explanation)?.describe(&mut text);
+                context.out.text(&text)?;
             }
             Ok(u8::from(explanation.code.is_some()))
         }

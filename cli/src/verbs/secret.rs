@@ -131,9 +131,9 @@ pub(crate) async fn run(context: &Context, secret: Secret) -> Result<()> {
             said(context, &written, &format!("{at} is now at version {}, with the values of version {to}", written.version))
         }
         Secret::Delete(delete) => {
-            api.delete_secret(&delete.at, &delete.versions, delete.destroy).await?;
+            let left = api.delete_secret(&delete.at, &delete.versions, delete.destroy).await?;
             let done = if delete.destroy { "destroyed" } else { "deleted" };
-            said(context, &serde_json::json!({ done: true }), &format!("{done} in {}", delete.at))
+            said(context, &left, &format!("{done} in {}", delete.at))
         }
     }
 }

@@ -181,3 +181,23 @@ fn github_is_told_to_hide_what_was_issued() {
     }
     assert_eq!(ran.stdout, "");
 }
+
+#[test]
+fn a_github_job_needs_nothing_but_its_permission() {
+    let broker = Broker::start();
+    broker.once("GET /token", 200, Vec::new(), serde_json::json!({ "value": TOKEN }).to_string());
+    let job = Job::at(&broker);
+    let ran = Ran::of(
+        job.bare(&["exec", "-C", "registry", "--", "env", "-0"])
+            .env("GITHUB_ACTIONS", "true")
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", format!("{}/token?api-version=2.0", broker.address))
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "runner-token"),
+    );
+    assert!(ran.stderr.contains(&format!("::add-mask::{TOKEN}\n")), "{}", ran.stderr);
+    let seen = environment(&ran.ok());
+    assert_eq!(seen["REGISTRY_PASSWORD"], REGISTRY);
+    assert!(seen.values().all(|value| value != "runner-token" && value != TOKEN));
+    let audience = broker.address.replace(':', "%3A").replace('/', "%2F");
+    assert_eq!(broker.lines()[0], format!("GET /token?api-version=2.0&audience={audience}"));
+    assert_eq!(broker.asked()[0].headers["authorization"], "bearer runner-token");
+}

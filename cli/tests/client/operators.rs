@@ -92,3 +92,19 @@ fn operators_verbs_need_their_address() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("DAYPASS_OPERATOR_ADDR"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_recorded_decision_is_explained_as_an_offline_one() {
+    let broker = Broker::start();
+    let job = logged_in(&broker);
+    let folder = crate::policy::starter();
+    let ask = ["--format", "json", "policy", "explain", &folder, "--issuer", "github", "--role", "shop-deploy-prod"];
+    let explanation = Ran::of(&mut job.bare(&ask)).stdout;
+    broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
+    let told = Ran::of(&mut job.bare(&["audit", "explain", "decision-7"])).ok();
+    assert!(told.starts_with("deny role_not_allowed") && told.contains("no  environment"), "{told}");
+    broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
+    let json = Ran::of(&mut job.bare(&["--format", "json", "audit", "explain", "decision-7"])).ok();
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("json");
+    assert_eq!(parse(&json), parse(&explanation));
+}

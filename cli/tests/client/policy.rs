@@ -3,7 +3,7 @@ use std::path::Path;
 use crate::run::{Job, Ran};
 
 /// The starter set of this repository.
-fn starter() -> String {
+pub(crate) fn starter() -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").to_str().expect("text").to_owned()
 }
 
