@@ -27,13 +27,15 @@ pub(crate) struct Explanation {
 
 #[derive(Debug, Deserialize)]
 struct Role {
-    role: String,
+    #[serde(rename = "role")]
+    name: String,
     rows: Vec<Row>,
 }
 
 #[derive(Debug, Deserialize)]
 struct Row {
-    row: usize,
+    #[serde(rename = "row")]
+    at: usize,
     file: String,
     line: usize,
     issuer_matches: bool,
@@ -97,14 +99,13 @@ impl Explanation {
 
 impl Role {
     fn describe(&self, text: &mut String) {
-        let _ = writeln!(text, "{STRONG}role {}{STRONG:#}", clean(&self.role));
+        let _ = writeln!(text, "{STRONG}role {}{STRONG:#}", clean(&self.name));
         for row in self.rows.iter().filter(|row| row.issuer_matches) {
             row.describe(text);
         }
-        match self.rows.iter().filter(|row| !row.issuer_matches).count() {
-            0 => {}
-            1 => text.push_str(&format!("  {FAINT}1 row speaks of another issuer{FAINT:#}\n")),
-            others => text.push_str(&format!("  {FAINT}{others} rows speak of other issuers{FAINT:#}\n")),
+        let others = self.rows.iter().filter(|row| !row.issuer_matches).count();
+        if others > 0 {
+            let _ = writeln!(text, "  {FAINT}rows about other issuers: {others}{FAINT:#}");
         }
     }
 }
@@ -112,7 +113,7 @@ impl Role {
 impl Row {
     fn describe(&self, text: &mut String) {
         let verdict = if self.matches { "matches" } else { "does not match" };
-        let _ = writeln!(text, "  row {} ({}:{}) {verdict}", self.row + 1, clean(&self.file), self.line);
+        let _ = writeln!(text, "  row {} ({}:{}) {verdict}", self.at + 1, clean(&self.file), self.line);
         let width = self.conditions.iter().map(|condition| condition.claim.chars().count()).max().unwrap_or(0);
         for condition in &self.conditions {
             let (style, sign) = if condition.holds { (GOOD, "ok") } else { (BAD, "no") };

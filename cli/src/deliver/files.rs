@@ -27,7 +27,7 @@ pub(crate) struct Files {
 /// What the folders' names begin with.
 const NAME: &str = "daypass-files-";
 /// Younger folders may be about to be locked.
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// Writes every field to a file and names the paths. Values that are no secret stand in the environment as usual.
 pub(crate) fn deliver(
@@ -263,8 +263,9 @@ mod tests {
             let path = parent.path().join(name);
             std::fs::create_dir(&path).expect("made");
             std::fs::write(path.join("secret"), "x").expect("written");
-            let at = std::time::UNIX_EPOCH.elapsed().expect("a time") - Duration::from_secs(age);
-            File::open(&path).and_then(|file| file.set_modified(std::time::UNIX_EPOCH + at)).expect("aged");
+            let file = File::open(&path).expect("open");
+            let made = file.metadata().and_then(|about| about.modified()).expect("a time");
+            file.set_modified(made - Duration::from_secs(age)).expect("aged");
             path
         };
         let left = folder("daypass-files-left", 3600);

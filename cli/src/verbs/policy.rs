@@ -97,23 +97,20 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
         (None, Some(file)) => Some(claims_of_json(read(file)?.as_bytes())?),
         (None, None) => None,
     };
-    let (issuer, mut claims) = match ask.case.take() {
-        Some(name) => {
-            let case = set.cases().iter().find(|case| case.name == name);
-            let case =
-                case.ok_or_else(|| Failure::usage(format!("the set has no case {name}")).fix("`policy check` runs them all"))?;
-            ask.role = ask.role.or_else(|| case.role.clone());
-            ask.ttl = ask.ttl.or(case.ttl);
-            if ask.credentials.is_empty() {
-                ask.credentials.clone_from(&case.credentials);
-            }
-            let issuer = issuer(&set, Some(&case.issuer), None)?;
-            (issuer, case.token(issuer))
+    let (issuer, mut claims) = if let Some(name) = ask.case.take() {
+        let case = set.cases().iter().find(|case| case.name == name);
+        let case =
+            case.ok_or_else(|| Failure::usage(format!("the set has no case {name}")).fix("`policy check` runs them all"))?;
+        ask.role = ask.role.or_else(|| case.role.clone());
+        ask.ttl = ask.ttl.or(case.ttl);
+        if ask.credentials.is_empty() {
+            ask.credentials.clone_from(&case.credentials);
         }
-        None => {
-            let issuer = issuer(&set, ask.issuer.as_deref(), given.as_ref())?;
-            (issuer, given.unwrap_or_else(|| sample(issuer)))
-        }
+        let issuer = issuer(&set, Some(&case.issuer), None)?;
+        (issuer, case.token(issuer))
+    } else {
+        let issuer = issuer(&set, ask.issuer.as_deref(), given.as_ref())?;
+        (issuer, given.unwrap_or_else(|| sample(issuer)))
     };
     for (name, text) in &ask.with {
         claims.put(name, typed(issuer, name, text)?);
