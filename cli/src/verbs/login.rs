@@ -10,13 +10,16 @@ use crate::verbs::obtain::exchange;
 
 #[derive(Args, Debug)]
 pub(crate) struct Login {
+    /// An exchange hands out credentials, which login gives back at once; naming one keeps the others from being made
+    #[arg(short = 'C', long = "credential", value_name = "NAME")]
+    pub(crate) credentials: Vec<String>,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }
 
 pub(crate) async fn run(context: &Context, mut login: Login) -> Result<()> {
     login.asking.tidy();
-    let obtained = exchange(context, &login.asking, &[]).await?;
+    let obtained = exchange(context, &login.asking, &login.credentials).await?;
     let keep = context.keep()?;
     if let Err(failure) = keep.save(&obtained.session) {
         for (what, failure) in obtained.release().await {

@@ -53,6 +53,14 @@ fn a_spent_token_is_answered_with_the_way_to_need_only_one() {
 }
 
 #[test]
+fn a_login_can_say_what_is_made() {
+    let broker = Broker::start();
+    Job::at(&broker).run(&["login", "-C", "registry"]).ok();
+    assert!(broker.asked()[0].body.contains(r#""credentials":["registry"]"#), "{}", broker.asked()[0].body);
+    assert_eq!(broker.lines(), ["POST /api/v1/exchange"], "a stored secret needs no release");
+}
+
+#[test]
 fn a_session_is_never_sent_to_another_address() {
     let (here, there) = (Broker::start(), Broker::start());
     let job = Job::at(&here);
