@@ -198,6 +198,9 @@ enum Again {
 }
 
 fn again(answer: &Answer, repeat: Repeat) -> Again {
+    if answer.status.is_success() {
+        return Again::No;
+    }
     let problem = answer.problem();
     let code = problem.as_ref().map(|problem| problem.code.as_str());
     let when = answer.retry_after.map_or(Again::Soon, Again::After);

@@ -41,18 +41,25 @@ pub(crate) fn deliver(
     for credential in credentials {
         for field in credential.fields() {
             let name = exact(&credential.name, field.name);
+            if files.written.contains(&files.folder.join(&name)) {
+                named.notes.push(format!("{name}_FILE would stand for two values; the first one keeps it"));
+                continue;
+            }
             let path = files.write(&name, field.value.expose().as_bytes())?;
             named.add(format!("{name}_FILE"), path);
         }
     }
     for (credential, in_front) in with_expected_names(credentials, prefix, &mut named.notes) {
         for field in credential.fields() {
-            let Some(name) = expected(credential, field.name) else { continue };
-            if !field.confidential {
-                named.add(format!("{in_front}{name}"), field.value.clone());
-            } else if !matches!(credential.engine.as_str(), "aws" | "postgres") {
-                let path = files.path_of(&exact(&credential.name, field.name));
-                named.add(format!("{in_front}{name}_FILE"), path);
+            for name in expected(credential, field.name) {
+                if !field.confidential {
+                    named.add(format!("{in_front}{name}"), field.value.clone());
+                } else if matches!(credential.engine.as_str(), "aws" | "postgres") {
+                    named.displaced.push(format!("{in_front}{name}"));
+                } else {
+                    let path = files.path_of(&exact(&credential.name, field.name));
+                    named.add(format!("{in_front}{name}_FILE"), path);
+                }
             }
         }
         if let Some((name, content)) = client_file(credential) {

@@ -18,6 +18,8 @@ pub(crate) struct Variable {
 pub(crate) struct Variables {
     pub(crate) variables: Vec<Variable>,
     pub(crate) notes: Vec<String>,
+    /// What must not be inherited: programs would prefer it to what they are given.
+    pub(crate) displaced: Vec<String>,
 }
 
 /// Names the values of all credentials. With `prefix` the expected names carry the credential's own name in front, so
@@ -31,7 +33,7 @@ pub(crate) fn variables(credentials: &[Credential], prefix: bool) -> Variables {
     }
     for (credential, in_front) in with_expected_names(credentials, prefix, &mut named.notes) {
         for field in credential.fields() {
-            if let Some(name) = expected(credential, field.name) {
+            for name in expected(credential, field.name) {
                 named.add(format!("{in_front}{name}"), field.value.clone());
             }
         }
@@ -74,23 +76,24 @@ pub(crate) fn exact(credential: &str, field: &str) -> String {
     format!("DAYPASS_{}_{}", upper(credential), upper(field))
 }
 
-/// The name that programs look for.
-pub(crate) fn expected(credential: &Credential, field: &str) -> Option<String> {
-    let fixed = match (credential.engine.as_str(), field) {
-        ("aws", "access_key_id") => "AWS_ACCESS_KEY_ID",
-        ("aws", "secret_access_key") => "AWS_SECRET_ACCESS_KEY",
-        ("aws", "session_token") => "AWS_SESSION_TOKEN",
-        ("aws", "region") => "AWS_REGION",
-        ("postgres", "username") => "PGUSER",
-        ("postgres", "password") => "PGPASSWORD",
-        ("postgres", "host") => "PGHOST",
-        ("postgres", "port") => "PGPORT",
-        ("postgres", "database") => "PGDATABASE",
-        ("postgres", "url") => "DATABASE_URL",
-        ("aws" | "postgres", _) => return None,
-        _ => return Some(format!("{}_{}", upper(&credential.name), upper(field))),
+/// The names that programs look for.
+pub(crate) fn expected(credential: &Credential, field: &str) -> Vec<String> {
+    let fixed: &[&str] = match (credential.engine.as_str(), field) {
+        ("aws", "access_key_id") => &["AWS_ACCESS_KEY_ID"],
+        ("aws", "secret_access_key") => &["AWS_SECRET_ACCESS_KEY"],
+        ("aws", "session_token") => &["AWS_SESSION_TOKEN"],
+        // Some programs know only the older one.
+        ("aws", "region") => &["AWS_REGION", "AWS_DEFAULT_REGION"],
+        ("postgres", "username") => &["PGUSER"],
+        ("postgres", "password") => &["PGPASSWORD"],
+        ("postgres", "host") => &["PGHOST"],
+        ("postgres", "port") => &["PGPORT"],
+        ("postgres", "database") => &["PGDATABASE"],
+        ("postgres", "url") => &["DATABASE_URL"],
+        ("aws" | "postgres", _) => &[],
+        _ => return vec![format!("{}_{}", upper(&credential.name), upper(field))],
     };
-    Some(fixed.to_owned())
+    fixed.iter().map(|name| (*name).to_owned()).collect()
 }
 
 fn upper(name: &str) -> String {
@@ -116,9 +119,8 @@ impl Variables {
 /// Names that change what a program runs, or where this tool sends its tokens. Whoever may write a stored secret chooses
 /// its keys, and must not get to run code in the job by it.
 fn is_reserved(name: &str) -> bool {
-    const STEERING: [&str; 20] = [
+    const STEERING: [&str; 19] = [
         "BASH_ENV",
-        "DATABASE_URL_FILE",
         "ENV",
         "GIT_ASKPASS",
         "GIT_EDITOR",

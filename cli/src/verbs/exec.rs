@@ -77,6 +77,7 @@ async fn hand_over(context: &Context, exec: &Exec, obtained: &Obtained, signals:
     if !exec.keep_ci_token {
         child.without_tokens(&context.env, exec.asking.token.token_env.as_deref());
     }
+    child.without(&named.displaced);
     child.with(&named.variables)?;
     let code = child.run(hide, signals).await;
     if let Some(files) = files

@@ -29,6 +29,7 @@ fn gives_credentials_to_the_command_only_and_releases_them() {
         ("AWS_SECRET_ACCESS_KEY", "aws-secret-key"),
         ("AWS_SESSION_TOKEN", "aws-session-token"),
         ("AWS_REGION", "eu-central-1"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
         ("REGISTRY_PASSWORD", REGISTRY),
         ("DAYPASS_DB_PASSWORD", PASSWORD),
         ("DAYPASS_REGISTRY_USER", "robot-account"),
@@ -108,6 +109,22 @@ fn files_live_in_memory_as_long_as_the_command() {
             && value != "aws-secret-key"
             && !value.starts_with("postgres://"))
     );
+}
+
+#[test]
+fn files_are_not_overruled_by_what_the_job_had() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let had = [("AWS_ACCESS_KEY_ID", "AKIAOLD"), ("PGPASSWORD", "old"), ("OTHER", "kept")];
+    let seen = environment(&Ran::of(job.daypass(&["exec", "--files", "--", "env", "-0"]).envs(had)).ok());
+    assert_eq!(seen["OTHER"], "kept");
+    assert!(!seen.contains_key("AWS_ACCESS_KEY_ID") && !seen.contains_key("PGPASSWORD"));
+}
+
+#[test]
+fn the_command_leaves_no_core_dump() {
+    let broker = Broker::start();
+    assert_eq!(Job::at(&broker).run(&["exec", "--", "sh", "-c", "ulimit -Hc"]).ok(), "0\n");
 }
 
 #[test]

@@ -59,6 +59,12 @@ impl Child {
         self.command.env_remove("DAYPASS_SESSION_FILE");
     }
 
+    pub(crate) fn without(&mut self, names: &[String]) {
+        for name in names {
+            self.command.env_remove(name);
+        }
+    }
+
     pub(crate) fn with(&mut self, variables: &[Variable]) -> Result<()> {
         for variable in variables {
             refuse_nul(variable)?;
