@@ -241,7 +241,7 @@ mod tests {
 
     fn value(named: &Variables, name: &str) -> String {
         named
-            .variables
+            .all
             .iter()
             .find(|variable| variable.name == name)
             .unwrap_or_else(|| panic!("{name} is not set"))
@@ -302,7 +302,7 @@ mod tests {
         );
         assert_eq!(std::fs::read_to_string(value(&named, "REGISTRY_PASSWORD_FILE")).expect("read"), "pw");
         assert_eq!((value(&named, "PGHOST"), value(&named, "AWS_REGION")), ("h".to_owned(), "eu".to_owned()));
-        let values: Vec<&str> = named.variables.iter().map(|variable| variable.value.expose().as_str()).collect();
+        let values: Vec<&str> = named.all.iter().map(|variable| variable.value.expose().as_str()).collect();
         assert!(
             !values.contains(&"p:w\\d") && !values.contains(&"S") && !values.contains(&"pw"),
             "no secret stands in the environment"

@@ -16,7 +16,7 @@ pub(crate) struct Variable {
 /// Variables, and what the user should know about names that were not given.
 #[derive(Debug, Default)]
 pub(crate) struct Variables {
-    pub(crate) variables: Vec<Variable>,
+    pub(crate) all: Vec<Variable>,
     pub(crate) notes: Vec<String>,
     /// What must not be inherited: programs would prefer it to what they are given.
     pub(crate) displaced: Vec<String>,
@@ -106,12 +106,12 @@ impl Variables {
             self.notes.push(format!(
                 "{name} is not set: the name steers programs or this tool; use its DAYPASS_… name or `daypass read`"
             ));
-        } else if let Some(other) = self.variables.iter().find(|variable| variable.name == name) {
+        } else if let Some(other) = self.all.iter().find(|variable| variable.name == name) {
             if other.value != value {
                 self.notes.push(format!("{name} would stand for two values; the first one keeps it"));
             }
         } else {
-            self.variables.push(Variable { name, value });
+            self.all.push(Variable { name, value });
         }
     }
 }
@@ -167,7 +167,7 @@ mod tests {
     use crate::issued::tests::credential;
 
     fn names(credentials: &[Credential], prefix: bool) -> Vec<String> {
-        let mut names: Vec<String> = variables(credentials, prefix).variables.into_iter().map(|variable| variable.name).collect();
+        let mut names: Vec<String> = variables(credentials, prefix).all.into_iter().map(|variable| variable.name).collect();
         names.sort();
         names
     }
@@ -209,7 +209,7 @@ mod tests {
     fn the_first_of_one_engine_gets_the_usual_names_and_the_rest_are_said() {
         let pair = [credential("a", "postgres", &[("password", "1")]), credential("b", "postgres", &[("password", "2")])];
         let named = variables(&pair, false);
-        let usual = named.variables.iter().find(|variable| variable.name == "PGPASSWORD").expect("named");
+        let usual = named.all.iter().find(|variable| variable.name == "PGPASSWORD").expect("named");
         assert_eq!(usual.value.expose(), "1");
         assert!(named.notes.iter().any(|note| note.starts_with("b is the second postgres")), "{:?}", named.notes);
         assert_eq!(names(&pair, true), ["A_PGPASSWORD", "B_PGPASSWORD", "DAYPASS_A_PASSWORD", "DAYPASS_B_PASSWORD"]);
@@ -219,19 +219,19 @@ mod tests {
     fn a_stored_secret_cannot_steer_programs() {
         let named = variables(
             &[
-                credential("ld", "kv", &[("preload", "/tmp/x.so")]),
+                credential("ld", "kv", &[("preload", "/x.so")]),
                 credential("git", "kv", &[("ssh_command", "sh")]),
                 credential("addr", "kv", &[]),
             ],
             false,
         );
-        let names: Vec<&str> = named.variables.iter().map(|variable| variable.name.as_str()).collect();
+        let names: Vec<&str> = named.all.iter().map(|variable| variable.name.as_str()).collect();
         assert_eq!(names, ["DAYPASS_LD_PRELOAD", "DAYPASS_GIT_SSH_COMMAND"]);
         assert_eq!(named.notes.len(), 2);
         // A credential "operator" with a field "addr" must not redirect this tool.
         assert!(
             variables(&[credential("operator", "kv", &[("addr", "https://evil")])], false)
-                .variables
+                .all
                 .iter()
                 .all(|v| v.name != "DAYPASS_OPERATOR_ADDR")
         );

@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
     env.asking.tidy();
     let file = if env.github { Some(context.github_env()?) } else { None };
     let obtained = obtain(context, &env.asking, &env.credentials).await?;
-    let Variables { variables, notes, .. } = variables(&obtained.issued.credentials, env.prefix);
+    let Variables { all: variables, notes, .. } = variables(&obtained.issued.credentials, env.prefix);
     for note in &notes {
         context.out.note(note);
     }

@@ -78,7 +78,7 @@ async fn hand_over(context: &Context, exec: &Exec, obtained: &Obtained, signals:
         child.without_tokens(&context.env, exec.asking.token.token_env.as_deref());
     }
     child.without(&named.displaced);
-    child.with(&named.variables)?;
+    child.with(&named.all)?;
     let code = child.run(hide, signals).await;
     if let Some(files) = files
         && let Err(failure) = files.remove()
