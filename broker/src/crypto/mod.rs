@@ -1,11 +1,7 @@
-//! Keys, seals and signatures.
-
-pub mod scram;
-//! Cryptography: everything that touches a key.
-
-pub mod jws;
-//! Sealing at rest and its keys.
+//! Everything that touches a key: sealing at rest, signatures, password verifiers.
 
 pub mod aead;
+pub mod jws;
 pub mod keyring;
+pub mod scram;
 pub mod seals;

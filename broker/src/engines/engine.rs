@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::Connections;
+use crate::store::{Connections, Secrets};
 use crate::system::System;
 
 /// In which order the credentials of one ask are made.
@@ -31,6 +31,8 @@ pub struct Bench {
     /// Names this installation in the targets: six characters of `a-z2-7`.
     pub deployment: String,
     pub connections: Connections,
+    /// Stored secrets, for reading.
+    pub secrets: Secrets,
 }
 
 /// One credential that is asked for.

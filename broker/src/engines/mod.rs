@@ -2,6 +2,7 @@
 
 pub mod aws;
 pub mod engine;
+pub mod kv;
 pub mod postgres;
 mod registry;
 mod target;
@@ -18,5 +19,5 @@ pub struct Settings {
 
 /// Every engine of this broker.
 pub fn all(settings: Settings) -> Result<Engines, EngineError> {
-    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws)?))
+    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws)?).with(kv::Kv))
 }

@@ -43,7 +43,7 @@ pub enum StoreError {
     Corrupt(&'static str),
     #[error("another replica has just rotated the data key; nothing was changed")]
     RotatedElsewhere,
-    #[error("the group writer has stopped")]
+    #[error("the store is closed")]
     Stopped,
     #[error("a text holds a NUL character, which the database cannot keep")]
     Nul,

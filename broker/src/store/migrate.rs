@@ -71,7 +71,9 @@ pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str
 
 /// Says by name when the schema is not the one this program was built for.
 pub(super) async fn check(pool: &PgPool) -> Result<(), StoreError> {
-    let found = sqlx::query_scalar!("select max(version) from _sqlx_migrations where success").fetch_one(pool).await;
+    // The table belongs to the migrator, so the statement is not checked against the schema.
+    let found: Result<Option<i64>, _> =
+        sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(pool).await;
     let found = match found {
         Ok(found) => found.ok_or(StoreError::SchemaMissing)?,
         Err(error) => {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use domain::secret::Secret;
+use serde_json::value::RawValue;
 use sqlx::PgPool;
 use time::OffsetDateTime;
 
@@ -15,9 +16,13 @@ use crate::crypto::keyring::{Place, compound};
 /// The most that one version may hold, as JSON text.
 pub const MOST_BYTES: usize = 1 << 20;
 
-/// Reads stored secrets. A handle for those who must not see the rest of the store.
+/// Reads stored secrets. A handle for those who must not see the rest of the store; the default one stands before no store
+/// and fails.
+#[derive(Clone, Default)]
+pub struct Secrets(Option<Shelf>);
+
 #[derive(Clone)]
-pub struct Secrets {
+struct Shelf {
     pool: PgPool,
     keys: Arc<Keys>,
 }
@@ -70,6 +75,8 @@ pub enum SecretError {
     Deleted,
     #[error("the secret is at version {current}")]
     Conflict { current: u32 },
+    #[error("a secret is a JSON object: {0}")]
+    NotAnObject(String),
     #[error("a secret holds at most {MOST_BYTES} bytes")]
     TooLarge,
     #[error(transparent)]
@@ -90,7 +97,11 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     pub(super) const fn new(pool: PgPool, keys: Arc<Keys>) -> Self {
-        Self { pool, keys }
+        Self(Some(Shelf { pool, keys }))
+    }
+
+    fn shelf(&self) -> Result<&Shelf, StoreError> {
+        self.0.as_ref().ok_or(StoreError::Stopped)
     }
 
     /// The version of the secret; the current one unless told.
@@ -104,13 +115,13 @@ impl Secrets {
             path,
             version.map(i32::try_from).transpose().map_err(|_| SecretError::Unknown)?
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.shelf()?.pool)
         .await?
         .ok_or(SecretError::Unknown)?;
         let (Some(sealed), None) = (row.sealed, row.deleted_at) else { return Err(SecretError::Deleted) };
         let version = number(row.version)?;
         let key = key(mount, path);
-        let data = self.keys.open(place(&key, version), &sealed).await?;
+        let data = self.shelf()?.keys.open(place(&key, version), &sealed).await?;
         Ok(Version { version, data, created_at: row.created_at })
     }
 
@@ -125,7 +136,7 @@ impl Secrets {
             mount,
             prefix
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.shelf()?.pool)
         .await?;
         Ok(rows)
     }
@@ -136,7 +147,7 @@ impl Secrets {
             mount,
             path
         )
-        .fetch_optional(&self.pool)
+        .fetch_optional(&self.shelf()?.pool)
         .await?
         .ok_or(SecretError::Unknown)?;
         let rows = sqlx::query!(
@@ -145,7 +156,7 @@ impl Secrets {
             mount,
             path
         )
-        .fetch_all(&self.pool)
+        .fetch_all(&self.shelf()?.pool)
         .await?;
         let versions = rows.into_iter().map(|row| {
             let version = number(row.version)?;
@@ -159,12 +170,20 @@ impl Secrets {
     }
 }
 
+/// The members of a secret by name, each as its JSON text.
+pub fn members(data: &Secret<Vec<u8>>) -> Result<BTreeMap<String, &RawValue>, SecretError> {
+    // The error names a place, never a part of the text.
+    serde_json::from_slice(data.expose())
+        .map_err(|error| SecretError::NotAnObject(format!("line {}, column {}", error.line(), error.column())))
+}
+
 impl Tx {
     /// Writes a new version and answers its number. Writers of one secret follow each other.
     pub async fn put_secret(&mut self, put: &Put<'_>) -> Result<u32, SecretError> {
         if put.data.expose().len() > MOST_BYTES {
             return Err(SecretError::TooLarge);
         }
+        members(put.data)?;
         let found = self.lock_secret(put.mount, put.path).await?;
         let current = found.unwrap_or(0);
         if put.cas.is_some_and(|cas| cas != current) {

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::*;
-use crate::store::Connections;
+use crate::store::{Connections, Secrets};
 use crate::system::System;
 
 /// The canary that must never show.
@@ -23,7 +23,12 @@ fn params(more: Value) -> Params {
 }
 
 fn bench() -> Bench {
-    Bench { system: System::real().0, deployment: "abcdef".to_owned(), connections: Connections::default() }
+    Bench {
+        system: System::real().0,
+        deployment: "abcdef".to_owned(),
+        connections: Connections::default(),
+        secrets: Secrets::default(),
+    }
 }
 
 /// An engine that asks at `endpoint` with keys of its own.

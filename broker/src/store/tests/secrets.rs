@@ -42,6 +42,10 @@ async fn a_write_against_another_version_is_a_conflict(pool: PgPool) {
     assert_ne!(one.is_ok(), two.is_ok(), "of two writers one wins: {one:?} {two:?}");
     let (one, two) = tokio::join!(put(&store, "new", "{}", Some(0)), put(&store, "new", "{}", Some(0)));
     assert_ne!(one.is_ok(), two.is_ok(), "{one:?} {two:?}");
+    for not_an_object in ["", "[]", "\"hidden\"", "{\"hidden\":}", "{} {}"] {
+        let error = put(&store, "odd", not_an_object, None).await.unwrap_err();
+        assert!(matches!(error, SecretError::NotAnObject(_)) && !error.to_string().contains("hidden"), "{error}");
+    }
     assert!(matches!(put(&store, "big", &"x".repeat(MOST_BYTES + 1), None).await, Err(SecretError::TooLarge)));
     store.close().await;
 }
@@ -49,8 +53,8 @@ async fn a_write_against_another_version_is_a_conflict(pool: PgPool) {
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn deleted_versions_come_back_by_rollback_and_destroyed_ones_never(pool: PgPool) {
     let store = open(&pool).await;
-    put(&store, "a", "one", None).await.unwrap();
-    put(&store, "a", "two", None).await.unwrap();
+    put(&store, "a", r#"{"n":1}"#, None).await.unwrap();
+    put(&store, "a", r#"{"n":2}"#, None).await.unwrap();
     let now = store.system().now();
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.delete_secret("secret", "a", &[], now).await.unwrap(), [2]);
@@ -62,7 +66,7 @@ async fn deleted_versions_come_back_by_rollback_and_destroyed_ones_never(pool: P
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.rollback_secret("secret", "a", 1, now).await.unwrap(), 3);
     tx.commit().await.unwrap();
-    assert_eq!(text(&store, "a", None).await.unwrap(), "one");
+    assert_eq!(text(&store, "a", None).await.unwrap(), r#"{"n":1}"#);
 
     let mut tx = store.begin().await.unwrap();
     assert_eq!(tx.destroy_secret("secret", "a", &[1, 9], now).await.unwrap(), [1]);

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use self::server::{ADMIN, ADMIN_PASSWORD, Server, run};
 use super::{Params, Postgres};
 use crate::engines::engine::{Ask, Bench, Engine as _, EngineError, Issued, Plan, Revoked};
-use crate::store::{Connection, Connections};
+use crate::store::{Connection, Connections, Secrets};
 use crate::system::System;
 
 /// One database of its own, its connection, and the engine.
@@ -51,7 +51,8 @@ impl Shop {
         )
         .await;
         let (system, _) = System::real();
-        let bench = Bench { system, deployment: "abcdef".to_owned(), connections: Connections::default() };
+        let bench =
+            Bench { system, deployment: "abcdef".to_owned(), connections: Connections::default(), secrets: Secrets::default() };
         let shop =
             Self { server, database, engine: Postgres::default(), bench, claims: Claims::from_verified(Object::default()) };
         shop.configure(json!({}));
