@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
-use reqwest::{Certificate, Client, Response, redirect};
+use reqwest::{Certificate, Client, Response, dns, redirect};
 use url::{Host, Url};
 
 pub use addresses::Reach;
@@ -111,7 +111,7 @@ impl Outbound {
 
     async fn fetch(&self, url: &Url, destination: &Destination) -> Result<Vec<u8>, OutboundError> {
         let addresses = self.addresses(url, destination.reach).await?;
-        let client = client(url, &addresses, destination.ca_file.as_deref()).await?;
+        let client = client(Pinned(addresses), destination.ca_file.as_deref()).await?;
         let answer = client.get(url.clone()).header(ACCEPT_ENCODING, "identity").send().await.map_err(|error| failed(&error))?;
         read(answer).await
     }
@@ -137,8 +137,17 @@ impl Outbound {
     }
 }
 
-/// A client that knows no other address for the URL's host than the checked ones.
-async fn client(url: &Url, addresses: &[SocketAddr], ca_file: Option<&Path>) -> Result<Client, OutboundError> {
+/// The checked addresses, whatever the name: the connection can go nowhere else.
+struct Pinned(Vec<SocketAddr>);
+
+impl dns::Resolve for Pinned {
+    fn resolve(&self, _: dns::Name) -> dns::Resolving {
+        let addresses = self.0.clone();
+        Box::pin(async move { Ok(Box::new(addresses.into_iter()) as dns::Addrs) })
+    }
+}
+
+async fn client(addresses: Pinned, ca_file: Option<&Path>) -> Result<Client, OutboundError> {
     let mut builder = Client::builder()
         .user_agent(USER_AGENT)
         .https_only(true)
@@ -149,7 +158,7 @@ async fn client(url: &Url, addresses: &[SocketAddr], ca_file: Option<&Path>) -> 
         .connect_timeout(CONNECT)
         .timeout(TOTAL)
         .pool_max_idle_per_host(0)
-        .resolve_to_addrs(url.host_str().unwrap_or_default(), addresses);
+        .dns_resolver(addresses);
     if let Some(path) = ca_file {
         let unusable = |reason: String| OutboundError::CaFile { path: path.to_owned(), reason };
         let pem = tokio::fs::read(path).await.map_err(|error| unusable(error.to_string()))?;

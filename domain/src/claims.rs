@@ -91,7 +91,9 @@ impl Budget {
         if text.len() > self.limits.string {
             return Err(self.refuse("a string is too long"));
         }
-        if text.chars().any(char::is_control) {
+        // Almost every text is printable ASCII, which a vectorised loop tells at once.
+        let plain = text.bytes().fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte));
+        if !plain && text.chars().any(char::is_control) {
             return Err(self.refuse("a string holds a control character"));
         }
         Ok(())

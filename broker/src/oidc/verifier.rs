@@ -96,7 +96,7 @@ pub struct Verifier {
 
 impl Verifier {
     /// The most that clocks may be said to differ.
-    pub const LEEWAY_MAX: Duration = Duration::from_secs(60);
+    pub const LEEWAY_MAX: Duration = Duration::from_mins(1);
 
     /// `leeway` is cut to [`Self::LEEWAY_MAX`].
     pub fn new(system: System, keys: Arc<KeyCache>, leeway: Duration) -> Self {

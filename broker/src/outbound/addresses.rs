@@ -42,35 +42,39 @@ fn kind(address: IpAddr) -> Kind {
 
 fn kind_v4(address: Ipv4Addr) -> Kind {
     match address.octets() {
-        // This network, link-local with the clouds' metadata services, multicast, reserved and broadcast.
-        [0 | 224..=255, ..] | [169, 254, ..] => Kind::Never,
-        // Alibaba's metadata service stands inside the carriers' range; Oracle's old one inside 192.0.0.0/24.
-        [100, 100, 100, 200] | [192, 0, 0, 192] => Kind::Never,
+        // This network, link-local with the clouds' metadata services, multicast, reserved and broadcast; Alibaba's
+        // metadata service inside the carriers' range; protocol assignments with Oracle's old one, documentation, the
+        // old 6to4 relay.
+        [0 | 224..=255, ..]
+        | [169, 254, ..]
+        | [100, 100, 100, 200]
+        | [192, 0, 0 | 2, _]
+        | [192, 88, 99, _]
+        | [198, 51, 100, _]
+        | [203, 0, 113, _] => Kind::Never,
         // This machine, private networks, carriers' networks, benchmarks.
         [10 | 127, ..] | [172, 16..=31, ..] | [192, 168, ..] | [100, 64..=127, ..] | [198, 18 | 19, ..] => Kind::Private,
-        // Protocol assignments, documentation, the old 6to4 relay.
-        [192, 0, 0 | 2, _] | [192, 88, 99, _] | [198, 51, 100, _] | [203, 0, 113, _] => Kind::Never,
         _ => Kind::Public,
     }
 }
 
 fn kind_v6(address: Ipv6Addr) -> Kind {
-    let embedded = |high: u16, low: u16| {
-        let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
-        kind_v4(Ipv4Addr::new(a, b, c, d))
-    };
+    /// The metadata service of AWS, inside the private range.
+    const METADATA: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    if address == METADATA {
+        return Kind::Never;
+    }
     match address.segments() {
-        [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Private,
         // An IPv4 address in another coat: mapped, translated (NAT64), tunnelled (6to4).
         [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            embedded(high, low)
+            let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+            kind_v4(Ipv4Addr::new(a, b, c, d))
         }
-        // The metadata service of AWS.
-        [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254] => Kind::Never,
-        [0xfc00..=0xfdff, ..] => Kind::Private,
-        // Teredo and other protocol assignments, documentation.
-        [0x2001, 0..=0x1ff, ..] | [0x2001, 0xdb8, ..] | [0x3fff, 0..=0xfff, ..] => Kind::Never,
-        [0x2000..=0x3fff, ..] => Kind::Public,
+        [0, 0, 0, 0, 0, 0, 0, 1] | [0xfc00..=0xfdff, ..] => Kind::Private,
+        // What is unicast, but for Teredo and other protocol assignments, and documentation.
+        [0x2000 | 0x2003..=0x3ffe, ..] | [0x2001, 0x200..=0xdb7 | 0xdb9..=0xffff, ..] | [0x3fff, 0x1000..=0xffff, ..] => {
+            Kind::Public
+        }
         _ => Kind::Never,
     }
 }

@@ -299,6 +299,25 @@ proptest! {
     }
 
     #[test]
+    fn any_change_of_the_bytes_inside_a_segment_is_refused(segment in 0..3_usize, at in any::<prop::sample::Index>(), bit in 0..8_u8, kind in 0..4_u8) {
+        let signer = Signer::new("key-1");
+        let set = set(&[signer.jwk()]).unwrap();
+        let token = signer.token(&json!({"iss": "https://ci.example.test", "sub": "a"}));
+        let mut segments: Vec<Vec<u8>> = token.split('.').map(|segment| URL_SAFE_NO_PAD.decode(segment).unwrap()).collect();
+        let bytes = &mut segments[segment];
+        let place = at.index(bytes.len());
+        match kind {
+            0 => bytes[place] ^= 1 << bit,
+            1 => bytes.insert(place, bit),
+            2 => drop(bytes.remove(place)),
+            _ => bytes.swap(place, 0),
+        }
+        let changed = segments.iter().map(|segment| URL_SAFE_NO_PAD.encode(segment)).collect::<Vec<_>>().join(".");
+        prop_assert!(verifies(&set, &token));
+        prop_assert_eq!(verifies(&set, &changed), changed == token);
+    }
+
+    #[test]
     fn reading_never_panics(text in "[A-Za-z0-9_.=-]{0,200}|\\PC{0,200}", bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = Unverified::read(&text);
         let _ = KeySet::admit(&bytes, Algorithm::ALL);

@@ -14,23 +14,23 @@ use super::{Found, ShelfError, Shelved, Status, World, since};
 use crate::crypto::jws::{AdmittedKey, KeySet, SetRefused};
 
 /// How often keys are fetched, give or take a tenth.
-const REFRESH: Duration = Duration::from_secs(300);
+const REFRESH: Duration = Duration::from_mins(5);
 
 /// How often a file is looked at, and how soon a failed fetch is tried again.
 const FILE_REFRESH: Duration = Duration::from_secs(5);
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Keys older than this make an alarm.
-const STALE: Duration = Duration::from_secs(11 * 60);
+const STALE: Duration = Duration::from_mins(11);
 
 /// Keys older than this are believed no longer.
-const DEAD: Duration = Duration::from_secs(24 * 60 * 60);
+const DEAD: Duration = Duration::from_hours(24);
 
 /// A key id that is not held causes at most one fetch in this time.
 const ASK_GAP: Duration = Duration::from_secs(30);
 
 /// A key id that was not found is not asked for again in this time.
-const ABSENT: Duration = Duration::from_secs(60);
+const ABSENT: Duration = Duration::from_mins(1);
 const ABSENT_IDS: usize = 256;
 
 /// How many requests may wait for one issuer's fetch, and how long. The others shall come again, so that a flood of

@@ -1,5 +1,6 @@
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicI64, Ordering};
+mod bench;
+
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::json;
@@ -7,116 +8,9 @@ use serde_json::json;
 use super::*;
 use crate::crypto::jws::Algorithm;
 use crate::crypto::jws::tests::{Signer, jwks};
-use crate::outbound::testing::{Answers, HOST, Reply, Server};
-use crate::outbound::{BoxFuture, Reach};
+use crate::outbound::testing::{Reply, Server};
 use crate::system::Clock;
-
-#[derive(Debug)]
-struct TestClock(AtomicI64);
-
-impl Clock for TestClock {
-    fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.0.load(Ordering::SeqCst)).unwrap()
-    }
-}
-
-/// A shelf in memory; it can be told to break.
-#[derive(Debug, Default)]
-struct Board {
-    kept: Mutex<Option<Shelved>>,
-    broken: std::sync::atomic::AtomicBool,
-}
-
-impl KeyShelf for Board {
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Shelved>, ShelfError>> {
-        Box::pin(async move {
-            if self.broken.load(Ordering::SeqCst) {
-                Err(ShelfError("down".to_owned()))
-            } else {
-                Ok(self.kept.lock().unwrap().clone())
-            }
-        })
-    }
-
-    fn save<'a>(&'a self, _: &'a str, shelved: Shelved) -> BoxFuture<'a, Result<(), ShelfError>> {
-        Box::pin(async move {
-            if self.broken.load(Ordering::SeqCst) {
-                return Err(ShelfError("down".to_owned()));
-            }
-            *self.kept.lock().unwrap() = Some(shelved);
-            Ok(())
-        })
-    }
-}
-
-struct Bench {
-    server: Server,
-    clock: Arc<TestClock>,
-    shelf: Option<Arc<Board>>,
-}
-
-const KEYS: &str = "/keys";
-
-impl Bench {
-    async fn start() -> Self {
-        Self { server: Server::start().await, clock: Arc::new(TestClock(AtomicI64::new(1_790_000_000))), shelf: None }
-    }
-
-    fn issuer(&self) -> String {
-        format!("https://{HOST}:{}", self.server.address.port())
-    }
-
-    fn source(&self) -> Source {
-        Source {
-            issuer: self.issuer(),
-            algorithms: Algorithm::DEFAULT.to_vec(),
-            place: Place::Url(self.server.url(KEYS)),
-            destination: self.server.destination(Reach::Private),
-        }
-    }
-
-    /// A cache that knows the server's issuer, as a replica would start with.
-    fn cache(&self, source: Source) -> Arc<KeyCache> {
-        let system = System { clock: self.clock.clone(), entropy: System::real().0.entropy };
-        let shelf = self.shelf.clone().map(|shelf| shelf as Arc<dyn KeyShelf>);
-        let cache = KeyCache::new(system, Outbound::new(Answers::new(&[&["127.0.0.1"]])), shelf);
-        cache.configure(vec![source]);
-        Arc::new(cache)
-    }
-
-    fn publish(&self, signers: &[&Signer]) {
-        let keys: Vec<_> = signers.iter().map(|signer| signer.jwk()).collect();
-        self.server.say(KEYS, Reply::ok(jwks(&keys)));
-    }
-
-    fn pass(&self, seconds: i64) {
-        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
-    }
-
-    /// Whether the key is to be had; none when the issuer has no keys.
-    async fn has(&self, cache: &KeyCache, key_id: &str) -> Option<bool> {
-        match cache.find(&self.issuer(), key_id).await {
-            Found::Keys(held) => Some(held.key(key_id).is_some()),
-            Found::Unavailable { retry_after } => {
-                assert!((1..=30).contains(&retry_after));
-                None
-            }
-        }
-    }
-
-    /// Starts what is due and waits for it.
-    async fn refresh(&self, cache: &KeyCache) {
-        cache.refresh_due();
-        let issuer = cache.issuers.load().get(&self.issuer()).cloned().unwrap();
-        for _ in 0..500 {
-            if !issuer.is_flying() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the refresh does not end");
-    }
-}
+use bench::{Bench, Board, KEYS};
 
 #[tokio::test]
 async fn follows_a_rotation_and_drops_withdrawn_keys() {

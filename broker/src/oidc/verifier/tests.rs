@@ -181,7 +181,7 @@ fn refuses_times_that_are_no_times() {
     let bench = Bench::new();
     for name in ["exp", "iat", "nbf"] {
         for value in
-            [json!("1790000000"), json!(true), json!([NOW]), json!(NOW as f64 + 0.5), json!(-1), json!(0), json!(1_i64 << 40)]
+            [json!("1790000000"), json!(true), json!([NOW]), json!(1_790_000_000.5), json!(-1), json!(0), json!(1_i64 << 40)]
         {
             assert_eq!(bench.code(&json!({name: value})), Err(Code::ClaimsIncomplete), "{name} {value}");
         }
@@ -356,7 +356,7 @@ async fn asks_the_cache_for_keys_and_says_when_there_are_none() {
         destination: Destination::default(),
     };
     keys.configure(vec![source.clone()]);
-    let verifier = Verifier::new(system, keys.clone(), Duration::from_secs(600));
+    let verifier = Verifier::new(system, keys.clone(), Duration::from_mins(10));
     assert_eq!(verifier.leeway(), 60, "leeway has a ceiling");
     let believed = Believed {
         name: "ci",
@@ -380,7 +380,7 @@ async fn asks_the_cache_for_keys_and_says_when_there_are_none() {
     std::fs::write(&file, jwks(&[bench.signer.jwk()])).unwrap();
     keys.refresh_all().await;
     let verified = verifier.verify(&issuers, &token).await.unwrap();
-    assert!(verified.keys_age < Duration::from_secs(60));
+    assert!(verified.keys_age < Duration::from_mins(1));
     let refused = verifier.verify(&issuers, &Signer::new("unknown").token(&claims)).await.unwrap_err();
     assert_eq!(refused.refusal, Refusal::new(Code::TokenInvalid));
 }
