@@ -12,6 +12,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::claims::{self, Limits, Object};
 
+pub use domain::policy::Algorithm;
 pub use keys::{AdmittedKey, KeySet, SetRefused, Skipped};
 
 /// The longest token that is looked at, in bytes.
@@ -25,54 +26,6 @@ const KEY_ID_BYTES: usize = 256;
 
 /// Header members that would change what a signature means or where its key comes from.
 const REFUSED_MEMBERS: [&str; 8] = ["crit", "b64", "zip", "cty", "jwk", "jku", "x5u", "x5c"];
-
-/// A signature algorithm that can be believed. Symmetric ones do not exist here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    Rs256,
-    Rs384,
-    Rs512,
-    Ps256,
-    Ps384,
-    Ps512,
-    Es256,
-    Es384,
-    EdDsa,
-}
-
-impl Algorithm {
-    pub const ALL: &'static [Self] =
-        &[Self::Rs256, Self::Rs384, Self::Rs512, Self::Ps256, Self::Ps384, Self::Ps512, Self::Es256, Self::Es384, Self::EdDsa];
-
-    /// What an issuer may use unless its entry says otherwise.
-    pub const DEFAULT: &'static [Self] = &[Self::Rs256, Self::Es256];
-
-    /// The registered name (RFC 7518, RFC 8037).
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rs256 => "RS256",
-            Self::Rs384 => "RS384",
-            Self::Rs512 => "RS512",
-            Self::Ps256 => "PS256",
-            Self::Ps384 => "PS384",
-            Self::Ps512 => "PS512",
-            Self::Es256 => "ES256",
-            Self::Es384 => "ES384",
-            Self::EdDsa => "EdDSA",
-        }
-    }
-
-    /// The algorithm of exactly that name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// A token of the right shape whose signature nobody has checked yet.
 pub struct Unverified<'a> {
@@ -172,7 +125,7 @@ impl Header {
         if !is_key_id(key_id) {
             return Err(Malformed("the kid is not 1 to 256 printable ASCII characters"));
         }
-        Ok(Self { algorithm: Algorithm::named(algorithm), key_id: key_id.to_owned() })
+        Ok(Self { algorithm: algorithm_named(algorithm), key_id: key_id.to_owned() })
     }
 }
 
@@ -183,6 +136,11 @@ fn check_type(header: &Object) -> Result<(), Malformed> {
         Some(_) => false,
     };
     if accepted { Ok(()) } else { Err(Malformed("the header's typ is neither absent nor JWT")) }
+}
+
+/// The algorithm of exactly that registered name. Symmetric ones and `none` have no name here.
+fn algorithm_named(name: &str) -> Option<Algorithm> {
+    Algorithm::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
 }
 
 fn is_key_id(text: &str) -> bool {

@@ -2,4 +2,5 @@
 
 pub mod discovery;
 pub mod keys;
+pub mod trust;
 pub mod verifier;

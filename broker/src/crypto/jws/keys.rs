@@ -9,7 +9,7 @@ use aws_lc_rs::rsa::PublicKeyComponents;
 use aws_lc_rs::signature::{self, ParsedPublicKey, RsaParameters};
 use domain::claims::{self, Json, Limits, Object};
 
-use super::{Algorithm, BadSignature, URL_SAFE_NO_PAD, Unverified, is_key_id};
+use super::{Algorithm, BadSignature, URL_SAFE_NO_PAD, Unverified, algorithm_named, is_key_id};
 use base64::Engine;
 
 /// The largest key set that is looked at, in bytes.
@@ -144,7 +144,7 @@ impl AdmittedKey {
         let family = Family::of(jwk)?;
         let algorithm = match jwk.get("alg") {
             None => family.preferred(allowed),
-            Some(Json::String(name)) => Algorithm::named(name).filter(|named| family.can(*named)),
+            Some(Json::String(name)) => algorithm_named(name).filter(|named| family.can(*named)),
             Some(_) => None,
         };
         let algorithm = algorithm.filter(|algorithm| allowed.contains(algorithm));

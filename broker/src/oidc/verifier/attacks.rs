@@ -1,8 +1,13 @@
-//! The corpus of hostile and benign CI tokens, against the verifier and the equality policy that the corpus states.
+//! The corpus of hostile and benign CI tokens, against the verifier and a policy set that says what the corpus' own
+//! policies say.
 
+use std::fmt::Write;
+
+use domain::issuers::{github, gitlab};
+use domain::policy::{Ask, PolicySet, SourceFile, decide};
 use serde_json::{Value, json};
 
-use super::tests::{NOW, Set, TestKind, decide};
+use super::tests::{self, NOW};
 use super::*;
 use crate::crypto::jws::KeySet;
 use crate::crypto::jws::tests::vectors;
@@ -11,46 +16,42 @@ use crate::crypto::jws::tests::vectors;
 fn decides_every_attack_as_expected() {
     let Some(file) = vectors("attacks/attacks.json") else { return };
     assert_eq!(file["now"], json!(NOW));
-    let (github, gitlab) = (TestKind::github(), TestKind::gitlab());
-    let kinds: [(&str, &str, &dyn Kind); 2] =
-        [("github", "https://token.actions.githubusercontent.com", &github), ("gitlab", "https://gitlab.com", &gitlab)];
-    let believed = kinds.map(|(name, url, kind)| Believed {
-        name,
-        url,
-        audience: file["audience"].as_str().unwrap(),
-        algorithms: Algorithm::DEFAULT,
-        ages: kind.ages(),
-        kind,
-        enabled: true,
-    });
-    let issuers = Set(believed.to_vec());
-
+    let set = policy(&file);
     let mut wrong = Vec::new();
     for case in file["cases"].as_array().unwrap() {
         let keys = |url: &str| {
             let document = case.get("jwks").filter(|_| file["issuer"] == url).unwrap_or(&file["jwks"][url]);
             KeySet::admit(document.to_string().as_bytes(), Algorithm::DEFAULT).ok()
         };
-        let outcome = decide(&issuers, keys, case["token"].as_str().unwrap());
-        let class = case["class"].as_str().unwrap();
-        let (accepted, word) = match &outcome {
-            Ok(verified) if allows(&file["policies"][&verified.issuer_url], &verified.claims) => (true, "accepted"),
-            Ok(_) => (false, "denied by policy"),
-            Err(refused) => (false, refused.refusal.code.as_str()),
-        };
+        let verified = tests::decide(&set, keys, case["token"].as_str().unwrap());
         // What the corpus calls a matter of policy must be seen to be authentic.
-        let misplaced = class == "policy" && outcome.as_ref().is_err_and(|refused| !refused.authentic());
-        if accepted != (case["expect"] == "accept") || misplaced {
-            wrong.push(format!("{} {class} {}: {word}", case["id"], case["name"]));
+        let misplaced = case["class"] == "policy" && verified.as_ref().is_err_and(|refused| !refused.authentic());
+        let outcome = verified.map_err(|refused| refused.refusal).and_then(|verified| {
+            let (issuer, claims) = (verified.issuer.as_str(), &verified.claims);
+            decide(&set, &Ask { issuer, claims, role: None, credentials: &[], ttl: None, now: NOW })
+        });
+        if outcome.is_ok() != (case["expect"] == "accept") || misplaced {
+            wrong.push(format!("{} {} {}: {:?}", case["id"], case["class"], case["name"], outcome.map(|allowed| allowed.role)));
         }
     }
     assert_eq!(file["cases"].as_array().unwrap().len(), 198);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-fn allows(policy: &Value, claims: &Claims) -> bool {
-    policy.as_object().unwrap().iter().all(|(name, expected)| match expected {
-        Value::Array(any) => any.iter().any(|one| one.as_str() == claims.text(name)),
-        one => one.as_str() == claims.text(name),
-    })
+/// The corpus' policies as a policy set: every claim that they name, by equality.
+fn policy(file: &Value) -> PolicySet {
+    let mut text = String::new();
+    for (name, url) in [("github", github::URL), ("gitlab", gitlab::URL)] {
+        let audience = file["audience"].as_str().unwrap();
+        let conditions = file["policies"][url].as_object().unwrap();
+        let conditions = conditions.iter().map(|(claim, value)| format!("{claim} = {value}\n")).collect::<String>();
+        write!(
+            text,
+            "[issuer.{name}]\nkind = \"{name}\"\nurl = \"{url}\"\naudience = \"{audience}\"\n\
+             [role.{name}]\nttl = \"10m\"\n[[role.{name}.allow]]\nissuer = \"{name}\"\n{conditions}\
+             [role.{name}.credential.secret]\nengine = \"kv\"\npath = \"{name}/secret\"\n"
+        )
+        .unwrap();
+    }
+    PolicySet::load(vec![SourceFile { path: "attacks.toml".to_owned(), text }]).unwrap()
 }

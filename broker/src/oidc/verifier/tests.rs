@@ -11,7 +11,7 @@ pub(super) const NOW: i64 = 1_790_000_000;
 
 /// A kind with a schema of strings and a few others.
 #[derive(Debug)]
-pub(super) struct TestKind {
+struct TestKind {
     claims: Vec<Claim>,
     required: Vec<Cow<'static, str>>,
     ages: Ages,
@@ -19,7 +19,7 @@ pub(super) struct TestKind {
 }
 
 impl TestKind {
-    pub(super) fn new(required: &[&'static str], others: &[(&'static str, Type)], ages: Ages) -> Self {
+    fn new(required: &[&'static str], others: &[(&'static str, Type)], ages: Ages) -> Self {
         let claim = |name: &'static str, ty, presence| Claim {
             name: Cow::Borrowed(name),
             ty,
@@ -38,26 +38,6 @@ impl TestKind {
             ages,
             replay: Some("jti"),
         }
-    }
-
-    pub(super) fn github() -> Self {
-        let required = [
-            "repository_id",
-            "repository_owner_id",
-            "ref",
-            "event_name",
-            "workflow_ref",
-            "job_workflow_ref",
-            "run_id",
-            "run_attempt",
-            "runner_environment",
-        ];
-        Self::new(&required, &[("environment", Type::String)], Ages { lifetime: 600, age: 600 })
-    }
-
-    pub(super) fn gitlab() -> Self {
-        let required = ["project_id", "namespace_id", "ref", "ref_type", "pipeline_id", "job_id", "pipeline_source"];
-        Self::new(&required, &[("runner_id", Type::Integer)], Ages { lifetime: 86_400, age: 3600 })
     }
 }
 
