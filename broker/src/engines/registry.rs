@@ -97,3 +97,76 @@ impl<E: Engine> Erased for Typed<E> {
         Box::pin(self.0.revoke(bench, handle))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use domain::claims::{Claims, Object};
+    use serde_json::json;
+
+    use super::*;
+    use crate::engines::{self, Settings};
+    use crate::store::Connections;
+    use crate::system::System;
+
+    async fn plan(name: &str, params: Value) -> Result<Plan, EngineError> {
+        let bench = Bench { system: System::real().0, deployment: "abcdef".to_owned(), connections: Connections::default() };
+        let claims = Claims::from_verified(Object::default());
+        let now = bench.system.now();
+        let ask = Ask {
+            lease_id: uuid::Uuid::now_v7(),
+            role: "shop-deploy",
+            claims: &claims,
+            params: &params,
+            ttl: Duration::from_secs(900),
+            expires_at: now + Duration::from_secs(900),
+            create_deadline: now + Duration::from_secs(10),
+            input: None,
+        };
+        engines::all(&Settings::default())?.plan(name, &bench, &ask).await
+    }
+
+    #[tokio::test]
+    async fn an_unknown_engine_is_named_with_those_there_are() {
+        let error = plan("postgress", json!({})).await.unwrap_err().to_string();
+        assert!(error.contains("`postgress`") && error.contains("aws") && error.contains("postgres"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn parameters_that_do_not_fit_stop_before_anything_is_planned() {
+        for params in
+            [json!({}), json!({"connection": "shop"}), json!({"connection": "shop", "statements": "rw", "more": 1}), json!(7)]
+        {
+            let error = plan("postgres", params.clone()).await.unwrap_err();
+            assert!(
+                matches!(&error, EngineError::Misconfigured(text) if text.starts_with("the parameters")),
+                "{params}: {error}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn typed_parameters_reach_their_engine() {
+        let plan = plan("aws", json!({"role_arn": "arn:aws:iam::123456789012:role/x", "session_name": "me-1"})).await.unwrap();
+        assert_eq!(plan.upstream.as_deref(), Some("me-1"));
+    }
+
+    #[test]
+    fn irrevocable_engines_come_last() {
+        let engines = engines::all(&Settings::default()).unwrap();
+        assert!(engines.order("postgres").unwrap() < engines.order("aws").unwrap());
+    }
+
+    /// What the policy can name can be issued, but for operators' rights, which are no credential of a target.
+    #[test]
+    fn every_engine_of_the_policy_is_listed() {
+        let engines = engines::all(&Settings::default()).unwrap();
+        let missing: Vec<_> = domain::credentials::ENGINES
+            .iter()
+            .map(|engine| engine.name())
+            .filter(|name| !["operator", "kv"].contains(name) && engines.order(name).is_err())
+            .collect();
+        assert_eq!(missing, Vec::<&str>::new());
+    }
+}

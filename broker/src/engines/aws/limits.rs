@@ -3,17 +3,25 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::Params;
+use domain::refusal::{Code, Refusal};
+
+use super::{EngineError, Params};
 
 /// Sessions live from fifteen minutes to twelve hours; the role may say less.
 const LIFETIME: std::ops::RangeInclusive<u64> = 900..=43_200;
 
-/// Says what does not fit.
-pub(super) fn check(params: &Params, session_name: &str, ttl: Duration) -> Result<(), String> {
-    role_arn(&params.role_arn)?;
-    if !LIFETIME.contains(&ttl.as_secs()) {
-        return Err(format!("a session of {} s: AWS gives from 900 s to 43200 s", ttl.as_secs()));
+/// Refuses a lifetime that AWS cannot give. Too little is the caller's affair: its session may be nearly over.
+pub(super) fn lifetime(ttl: Duration) -> Result<(), EngineError> {
+    match ttl.as_secs() {
+        seconds if LIFETIME.contains(&seconds) => Ok(()),
+        seconds if seconds < *LIFETIME.start() => Err(EngineError::Refused(Refusal::new(Code::TtlBelowMinimum))),
+        seconds => Err(EngineError::Misconfigured(format!("a session of {seconds} s: AWS gives 43200 s at most"))),
     }
+}
+
+/// Says what does not fit.
+pub(super) fn check(params: &Params, session_name: &str) -> Result<(), String> {
+    role_arn(&params.role_arn)?;
     word("the session name", session_name, 64, "+=,.@-")?;
     if let Some(identity) = &params.source_identity {
         word("`source_identity`", identity, 64, "+=,.@-")?;

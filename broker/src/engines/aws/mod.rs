@@ -9,7 +9,7 @@ mod limits;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sts::Client;
 use aws_sdk_sts::config::SharedCredentialsProvider;
+use domain::credentials::aws::{Auth, NAME, Params};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::OnceCell;
@@ -29,41 +30,6 @@ use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoke
 const ATTEMPT: Duration = Duration::from_secs(4);
 /// The longest session that a caller gets which is itself in an assumed role.
 const CHAINED: Duration = Duration::from_secs(3600);
-
-/// What a role of the policy set says about its session.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Params {
-    pub role_arn: String,
-    #[serde(default)]
-    pub session_tags: BTreeMap<String, String>,
-    /// Without it, the lease's id makes the name.
-    #[serde(default)]
-    pub session_name: Option<String>,
-    /// A policy in JSON that only narrows what the role may do.
-    #[serde(default)]
-    pub session_policy: Option<String>,
-    #[serde(default)]
-    pub policy_arns: Vec<String>,
-    #[serde(default)]
-    pub source_identity: Option<String>,
-    #[serde(default)]
-    pub external_id: Option<String>,
-    /// Where STS is asked, and where the job works.
-    #[serde(default)]
-    pub region: Option<String>,
-    #[serde(default)]
-    pub auth: Auth,
-}
-
-/// How Daypass shows AWS who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Auth {
-    /// With the credentials of its surroundings: environment, profile, container or instance.
-    #[default]
-    Ambient,
-}
 
 /// `[engine.aws]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -147,13 +113,14 @@ impl Aws {
 }
 
 impl Engine for Aws {
-    const NAME: &'static str = "aws";
+    const NAME: &'static str = NAME;
     const ORDER: Order = Order::Irrevocable;
     type Params = Params;
 
     async fn plan(&self, _bench: &Bench, ask: &Ask<'_, Params>) -> Result<Plan, EngineError> {
         let session_name = session_name(ask);
-        limits::check(&ask.params, &session_name, ask.ttl).map_err(EngineError::Misconfigured)?;
+        limits::lifetime(ask.ttl)?;
+        limits::check(&ask.params, &session_name).map_err(EngineError::Misconfigured)?;
         let handle = Handle { role_arn: ask.params.role_arn.clone(), session_name: session_name.clone() };
         Ok(Plan {
             upstream: Some(session_name),
@@ -166,7 +133,8 @@ impl Engine for Aws {
 
     async fn issue(&self, bench: &Bench, ask: &Ask<'_, Params>, _plan: &Plan) -> Result<Issued, EngineError> {
         let session_name = session_name(ask);
-        limits::check(&ask.params, &session_name, ask.ttl).map_err(EngineError::Misconfigured)?;
+        limits::lifetime(ask.ttl)?;
+        limits::check(&ask.params, &session_name).map_err(EngineError::Misconfigured)?;
         let left = Duration::try_from(ask.create_deadline - bench.system.now()).unwrap_or_default();
         let issued = async {
             match ask.params.auth {

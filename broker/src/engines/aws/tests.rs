@@ -305,12 +305,17 @@ fn refuses_what_aws_would_refuse() {
     ] {
         let params = params(more.clone());
         let name = params.session_name.clone().unwrap_or_else(|| "daypass-1".to_owned());
-        let checked = limits::check(&params, &name, Duration::from_secs(900));
+        let checked = limits::check(&params, &name);
         assert_eq!(checked.is_ok(), fits, "{more}: {checked:?}");
     }
+}
+
+#[test]
+fn refuses_lifetimes_that_aws_does_not_give() {
     for (seconds, fits) in [(899, false), (900, true), (43_200, true), (43_201, false)] {
-        assert_eq!(limits::check(&params(json!({})), "daypass-1", Duration::from_secs(seconds)).is_ok(), fits, "{seconds}");
+        assert_eq!(limits::lifetime(Duration::from_secs(seconds)).is_ok(), fits, "{seconds}");
     }
+    assert!(matches!(limits::lifetime(Duration::from_secs(899)), Err(EngineError::Refused(_))));
 }
 
 #[test]

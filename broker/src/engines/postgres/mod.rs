@@ -14,6 +14,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use domain::credentials::postgres::{NAME, Params};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -26,16 +27,6 @@ use super::target;
 
 /// How long after the lease the role's own expiry lies: the worker should come first, the clock is the last resort.
 const EXPIRY_MARGIN: time::Duration = time::Duration::seconds(30);
-
-/// What a role of the policy set says about its login.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Params {
-    /// The connection to the target.
-    pub connection: String,
-    /// The connection's statement set that gives the login its rights.
-    pub statements: String,
-}
 
 /// The engine. It keeps a small pool to each target.
 #[derive(Debug, Default)]
@@ -59,7 +50,7 @@ struct Handle {
 }
 
 impl Engine for Postgres {
-    const NAME: &'static str = "postgres";
+    const NAME: &'static str = NAME;
     const ORDER: Order = Order::Revocable;
     type Params = Params;
 

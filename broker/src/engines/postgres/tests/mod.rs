@@ -3,6 +3,7 @@
 mod attacks;
 mod life;
 mod server;
+mod targets;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};

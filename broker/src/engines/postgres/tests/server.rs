@@ -1,7 +1,7 @@
 //! Real PostgreSQL servers, one of each version found on the machine, for as long as the tests run.
 
 use std::net::TcpListener;
-use std::os::unix::fs::{DirBuilderExt as _, chown};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -21,6 +21,8 @@ pub(super) const ADMIN: &str = "daypass_admin";
 pub(super) struct Server {
     pub(super) port: u16,
     pub(super) version: String,
+    /// What its TLS certificate is checked against, if it has one.
+    pub(super) certificate: Option<PathBuf>,
     log: PathBuf,
     /// Holds the pipe whose end stops the server.
     _keeper: Child,
@@ -68,12 +70,27 @@ impl Server {
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
 
+        // Not every build of PostgreSQL can speak TLS.
+        let asked = command(&bin.join("postgres")).arg("-D").arg(&data).args(["-c", "ssl=on", "-C", "ssl"]).output().unwrap();
+        let certificate = asked.status.success().then(|| {
+            let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+            let (certificate, key) = (data.join("server.crt"), data.join("server.key"));
+            fs::write(&certificate, made.cert.pem()).unwrap();
+            fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+            fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+            if let Some((user, group)) = owner {
+                chown(&key, Some(user), Some(group)).unwrap();
+            }
+            certificate
+        });
+        let ssl = if certificate.is_some() { "on" } else { "off" };
+
         // The shell stops the server and clears up when this process ends, however it ends: then its input ends.
         let log = home.join("log");
         let keeper = command(Path::new("/bin/sh"))
             .arg("-c")
             .arg(
-                "\"$1/postgres\" -D \"$2/data\" -k \"$2\" -h 127.0.0.1 -p \"$3\" -c fsync=off -c log_statement=all \
+                "\"$1/postgres\" -D \"$2/data\" -k \"$2\" -h 127.0.0.1 -p \"$3\" -c fsync=off -c log_statement=all -c ssl=\"$4\" \
                  -c max_connections=60 -c shared_buffers=16MB 2>\"$2/log\" & child=$!; read -r _; kill -INT $child; wait $child; \
                  rm -rf \"$2\"",
             )
@@ -81,12 +98,13 @@ impl Server {
             .arg(bin)
             .arg(&home)
             .arg(port.to_string())
+            .arg(ssl)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let mut server = Self { port, version: String::new(), log, _keeper: keeper };
+        let mut server = Self { port, version: String::new(), certificate, log, _keeper: keeper };
         server.prepare(&home);
         server
     }
@@ -101,7 +119,7 @@ impl Server {
                 let mut root = loop {
                     match PgConnection::connect_with(&options).await {
                         Ok(root) => break root,
-                        Err(error) if tries > 300 => panic!("PostgreSQL did not start: {error}"),
+                        Err(error) if tries > 200 => panic!("PostgreSQL did not start: {error}"),
                         Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
                     }
                     tries += 1;
