@@ -88,7 +88,7 @@ start_ground() {
   sed -e "s#https://ci:8443#$issuer#; s#https://localhost:8443#$address#; s#^ca_file .*#ca_file               = \"$ca\"#" \
     deploy/compose/issuers.toml >"$work/policies/issuers.toml"
   broker_configuration >"$work/daypass.toml"
-  "$broker_bin" migrate --url "postgres://postgres@127.0.0.1:$pg_port/daypass" --password-file "$work/pg/superuser.password" \
+  "$broker_bin" migrate --database-url "postgres://postgres@127.0.0.1:$pg_port/daypass" --password-file "$work/pg/superuser.password" \
     --serving-role daypass || die "the schema could not be made"
   local ambient=()
   [ -z "$with_aws" ] || mapfile -t ambient <"$work/aws.env"
