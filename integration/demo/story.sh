@@ -17,7 +17,7 @@ new_job() {
   job_number=$((job_number + 1))
   mkdir -p "$work/job$job_number"
   job_env=(PATH="$target/debug:$pg_bin:$PATH" HOME="$work/job$job_number" DAYPASS_ADDR="$address" DAYPASS_CACERT="$ca"
-    DAYPASS_CI_CACERT="$ca" DEMO_PYTHON="${aws_python:-}" DEMO_AWS="$root/integration/demo/aws.py")
+    DAYPASS_CI_CACERT="$ca" DEMO_CANARIES="$work/canaries" DEMO_PYTHON="${aws_python:-}" DEMO_AWS="$root/integration/demo/aws.py")
   [ -z "$with_aws" ] || job_env+=(AWS_ENDPOINT_URL_STS="$aws_endpoint")
 }
 
@@ -53,6 +53,7 @@ runs() {
   fact runs "$bold${*//"$root/"/./}$plain"
   (alone "${job_env[@]}" && exec "$@") >"$work/output" 2>&1 || status=$?
   output=$(cat "$work/output")
+  cat "$work/output" >>"$work/transcript"
   sed "s/^/   $dim│$plain /" "$work/output"
   return $status
 }
@@ -62,6 +63,27 @@ must_fail() {
   shift
   if runs "$@"; then die "that should have been refused"; fi
   grep -q "$word" <<<"$output" || die "that should have been refused as $word; the broker said: $(tail -n 5 "$work/broker.log")"
+}
+
+# Remembers a secret that must be found nowhere.
+canary() { (umask 077 && cat >>"$work/canaries"); }
+
+no_canary_sings() {
+  local value place bird="$work/birds"
+  grep -oE 'dps_[A-Za-z0-9_-]+' "$work/operator.session" | canary || true
+  PGPASSWORD=$(cat "$work/pg/superuser.password") "$pg_bin/pg_dump" -h 127.0.0.1 -p "$pg_port" -U postgres daypass >"$work/database.sql"
+  # In clear, and as PostgreSQL writes bytes.
+  sort -u "$work/canaries" | while read -r value; do
+    [ -z "$value" ] || printf '%s\n%s\n' "$value" "$(printf %s "$value" | od -An -v -tx1 | tr -d ' \n')"
+  done >"$bird"
+  [ -s "$bird" ] || die "the jobs left no secrets to look for"
+  for place in "$work"/*.log "$work/pg/server.log" "$work/transcript" "$work/database.sql"; do
+    [ -e "$place" ] || continue
+    ! grep -qFf "$bird" "$place" || die "a secret stands in $place"
+    fact clean "${place#"$work"/} ($(wc -c <"$place") bytes)"
+  done
+  fact looked "for $(($(wc -l <"$bird") / 2)) values: passwords, keys, the stored secret, CI tokens, the operator's session"
+  rm -f "$bird" "$work/canaries" "$work/database.sql"
 }
 
 operator_env() {
@@ -116,6 +138,7 @@ story() {
   fact job "any machine, with a deploy job's token in a file"
   must daypass exec --role shop-deploy-prod -C registry --token-file "$work/token" -- "$root/integration/demo/deploy.sh"
   must_fail token_already_used daypass exec --role shop-deploy-prod -C registry --token-file "$work/token" -- "$root/integration/demo/deploy.sh"
+  canary <"$work/token"
   rm "$work/token"
 
   chapter "A GitLab job gets its own"
@@ -128,11 +151,15 @@ story() {
   (umask 077 && "$broker_bin" dev token --dir "$work/ci" --kind generic --audience "$address" >"$work/token")
   fact job "deploy service svc-0042"
   must daypass exec --role internal-deploy --token-file "$work/token" -- "$root/integration/demo/deploy.sh"
+  canary <"$work/token"
   rm "$work/token"
 
   chapter "The audit trail of it all, newest first"
   operator_env
   must daypass audit list --limit 40
+
+  chapter "None of these secrets stands in a log, in the transcript above, or in the broker's database"
+  no_canary_sings
 
   printf '\n%sEverything came out as told.%s\n' "$green$bold" "$plain"
   [ -n "$once" ] || stay
