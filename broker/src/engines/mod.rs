@@ -18,8 +18,6 @@ pub struct Settings {
 }
 
 /// Every engine of this broker.
-pub fn all(settings: Settings) -> Result<Engines, EngineError> {
-    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws)?).with(kv::Kv))
 pub fn all(settings: &Settings) -> Result<Engines, EngineError> {
-    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws.clone())?))
+    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws.clone())?).with(kv::Kv))
 }

@@ -107,11 +107,12 @@ mod tests {
 
     use super::*;
     use crate::engines::{self, Settings};
-    use crate::store::Connections;
+    use crate::store::{Connections, Secrets};
     use crate::system::System;
 
     async fn plan(name: &str, params: Value) -> Result<Plan, EngineError> {
-        let bench = Bench { system: System::real().0, deployment: "abcdef".to_owned(), connections: Connections::default() };
+        let (system, connections) = (System::real().0, Connections::default());
+        let bench = Bench { system, deployment: "abcdef".to_owned(), connections, secrets: Secrets::default() };
         let claims = Claims::from_verified(Object::default());
         let now = bench.system.now();
         let ask = Ask {

@@ -4,3 +4,5 @@ pub mod discovery;
 pub mod keys;
 pub mod trust;
 pub mod verifier;
+
+pub use verifier::{Refused, Verified, Verifier};

@@ -112,6 +112,11 @@ impl Store {
         Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&self.0.pool).await?)
     }
 
+    /// When this installation was first started.
+    pub async fn created_at(&self) -> Result<OffsetDateTime, StoreError> {
+        Ok(sqlx::query_scalar!("select created_at from daypass.deployment").fetch_one(&self.0.pool).await?)
+    }
+
     /// Begins a change of several steps. It happens as a whole with [`Tx::commit`], or not at all.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(Tx::new(self.0.pool.begin().await?, self.0.keys.clone()))
@@ -120,6 +125,11 @@ impl Store {
     /// Writes one record through the group writer of this replica. When it returns `Written`, it is durable.
     pub async fn write(&self, record: Record) -> Result<Written, WriteError> {
         writer::write(self, record).await
+    }
+
+    /// Writes what happened where nothing else changes with it.
+    pub async fn remember(&self, record: domain::audit::Record) -> Result<(), WriteError> {
+        self.write(Record { audit: vec![record], ..Record::default() }).await.map(|_| ())
     }
 
     /// Writes what waits, waits for open connections to come back, and closes them all.

@@ -5,7 +5,7 @@ use domain::claims::Claims;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, one_row};
+use super::{NewSession, Store, StoreError, Tx, one_row};
 
 /// What a verified token opened.
 #[derive(Clone, Debug)]
@@ -244,4 +244,26 @@ pub(super) async fn latest_of_token(store: &Store, issuer: &str, token_hash: &[u
     )
     .fetch_optional(store.pool())
     .await?)
+}
+
+impl Tx {
+    /// Opens a session that no token opened: an operator's first.
+    pub async fn open_session(&mut self, session: &NewSession) -> Result<(), StoreError> {
+        let claims = serde_json::to_value(&session.claims).map_err(|_| StoreError::Corrupt("sessions"))?;
+        sqlx::query!(
+            "insert into daypass.sessions (id, token_hash, issuer, role, policy_hash, claims, opened_at, ends_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            session.id,
+            &session.token_hash,
+            session.issuer,
+            session.role,
+            &session.policy_hash,
+            claims,
+            session.opened_at,
+            session.ends_at
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
 }

@@ -35,8 +35,11 @@ pub enum Access {
     Write,
 }
 
+/// The mount that is meant where none is named.
+pub const DEFAULT_MOUNT: &str = "secret";
+
 fn default_mount() -> String {
-    "secret".to_owned()
+    DEFAULT_MOUNT.to_owned()
 }
 
 fn default_access() -> Vec<Access> {

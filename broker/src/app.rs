@@ -1,0 +1,378 @@
+//! The one file that knows every room: it puts them together, starts them and stops them in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use domain::audit::Kind;
+use domain::policy::PolicySet;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::log;
+use crate::config::{self, Config};
+use crate::engines;
+use crate::engines::engine::Bench;
+use crate::http::edge::{Edge, EdgeLimits};
+use crate::http::layers::{Door, guarded};
+use crate::http::tls::Certificate;
+use crate::http::{admin, native, openapi, ops};
+use crate::oidc::keys::{KeyCache, Place, Source};
+use crate::oidc::{Verifier, trust};
+use crate::outbound::Outbound;
+use crate::service::denials::Denials;
+use crate::service::exchange::Exchange;
+use crate::service::explain::Explain;
+use crate::service::leases::Leases;
+use crate::service::limiter::Limiter;
+use crate::service::policies::{self, Policies};
+use crate::service::readiness::{Readiness, Reason};
+use crate::service::rooms::Rooms;
+use crate::service::sessions::Sessions;
+use crate::service::shelf::Shelf;
+use crate::service::upkeep::Upkeep;
+use crate::service::{audit, secrets};
+use crate::store::{Connection, Store};
+use crate::system::{FollowingClock, System};
+use crate::telemetry::Telemetry;
+use crate::workers::worker::start;
+use crate::workers::{ClockWatch, Expiry, Sealer, Sweep, TallyFlush};
+
+mod tools;
+
+pub use tools::{bootstrap, check, generate, healthcheck, migrate, rotate_key};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What a process does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Run {
+    /// Answer requests.
+    Front,
+    /// Take leases back and keep things in order.
+    Worker,
+    /// Both.
+    All,
+}
+
+/// Names the one provider of TLS and signatures. First thing in a process.
+pub fn install_providers() {
+    // A second call finds the same provider in place.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn serve(file: &Path, run: Run) -> Result<()> {
+    let config = config::load(file)?;
+    let telemetry = Telemetry::start(&config.telemetry, VERSION)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_signal(stop.clone()));
+    let served = House::build(&config, &telemetry, run, System::real(), &stop).await;
+    if let Ok(Some(house)) = served {
+        house.live(file, stop).await;
+    } else {
+        served?;
+    }
+    tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+    Ok(())
+}
+
+/// A broker put together, with its listeners bound.
+#[derive(Debug)]
+pub struct House {
+    run: Run,
+    rooms: Arc<Rooms>,
+    keys: Arc<KeyCache>,
+    upkeep: Upkeep,
+    readiness: Readiness,
+    certificate: Option<Arc<Certificate>>,
+    edges: Vec<Edge>,
+    limits: EdgeLimits,
+}
+
+impl House {
+    /// Builds it all, waiting for a database that does not answer yet. `None` when told to stop meanwhile.
+    pub async fn build(
+        config: &Config,
+        telemetry: &Telemetry,
+        run: Run,
+        (system, clock): (System, Arc<FollowingClock>),
+        stop: &CancellationToken,
+    ) -> Result<Option<Self>> {
+        let metrics = telemetry.metrics.clone();
+        let set = load_policies(&config.policy.path)?;
+        let certificate = match &config.listen.tls {
+            Some(tls) => Some(Arc::new(Certificate::load(&tls.cert, &tls.key, tls.min_version == config::TlsVersion::V12)?)),
+            None => None,
+        };
+        let readiness = Readiness::default();
+        let limits = EdgeLimits { connections: config.limits.connections, drain: config.limits.drain, ..EdgeLimits::default() };
+        let edge = |name, listener, tls, router| Edge { name, listener, tls, router, limits, metrics: metrics.clone() };
+        let metrics_listener = bind("metrics", config.listen.metrics).await?;
+        let mut edges = vec![edge("metrics", metrics_listener, None, ops::router(telemetry.registry.clone(), readiness.clone()))];
+        // The metrics listener answers while the rest still waits for its database.
+        let early = CancellationToken::new();
+        let probe = edges.pop().map(|edge| tokio::spawn(edge.serve(early.clone())));
+
+        let Some(store) = open_store(config, &system, stop).await? else { return Ok(None) };
+        let database = store.database_time().await?;
+        clock.follow(FollowingClock::machine(), Duration::ZERO, database);
+        adopt_connections(&store, &connections(config)?).await?;
+        let policies = Policies::begin(store.clone(), set, &config.policy.path.display().to_string()).await.map_err(plain)?;
+
+        let outbound = Outbound::default();
+        let keys = Arc::new(KeyCache::new(system.clone(), outbound, Some(Arc::new(Shelf(store.clone())))));
+        keys.configure(sources(&policies.active(), &config.policy.path)?);
+        let engines = Arc::new(engines::all(&config.engines)?);
+        let bench = Bench {
+            system: system.clone(),
+            deployment: store.deployment_tag(),
+            connections: store.connections().clone(),
+            secrets: store.secrets().clone(),
+        };
+        let rooms = Arc::new(Rooms {
+            verifier: Verifier::new(system.clone(), keys.clone(), config.verify.leeway),
+            limiter: Limiter::new(config.limits.rate),
+            denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
+            leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone())?,
+            policies,
+            engines,
+            bench,
+            store: store.clone(),
+            metrics: metrics.clone(),
+            system: system.clone(),
+        });
+        let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
+        remember_start(&rooms, run).await?;
+
+        early.cancel();
+        if let Some(probe) = probe {
+            probe.await?;
+        }
+        let metrics_listener = bind("metrics", config.listen.metrics).await?;
+        edges.push(edge("metrics", metrics_listener, None, ops::router(telemetry.registry.clone(), readiness.clone())));
+        if run != Run::Worker {
+            let door = || {
+                Arc::new(Door {
+                    system: system.clone(),
+                    metrics: metrics.clone(),
+                    in_flight: Semaphore::new(config.limits.in_flight),
+                    deadline: Duration::from_secs(10),
+                })
+            };
+            let sessions = Sessions::new(rooms.clone());
+            let native = native::Native {
+                exchange: Exchange::new(rooms.clone()),
+                sessions: sessions.clone(),
+                leases: rooms.leases.clone(),
+            };
+            let native = guarded(native::router(native).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
+            let admin = admin::Admin {
+                sessions,
+                secrets: secrets::Secrets::new(rooms.clone()),
+                audit: audit::Audit::new(rooms.clone()),
+                explain: Explain::new(rooms.clone()),
+            };
+            let admin = guarded(admin::router(admin).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
+            edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
+            edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
+        }
+        Ok(Some(Self { run, rooms, keys, upkeep, readiness, certificate, edges, limits }))
+    }
+
+    /// Where each listener really is, by name: a port of 0 in the configuration means any.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.edges.iter().filter_map(|edge| Some((edge.name, edge.listener.local_addr().ok()?))).collect()
+    }
+
+    /// Serves until `stop`, then: no new connections, open requests to their end, workers to theirs, the pool last.
+    pub async fn live(self, file: &Path, stop: CancellationToken) {
+        let tracker = TaskTracker::new();
+        for edge in self.edges {
+            if let Ok(address) = edge.listener.local_addr() {
+                tracing::info!(listener = edge.name, %address, "listening");
+            }
+            tracker.spawn(edge.serve(stop.clone()));
+        }
+        let workers = CancellationToken::new();
+        start(ClockWatch { upkeep: self.upkeep.clone() }, &workers, &tracker);
+        start(TallyFlush { denials: self.rooms.denials.clone(), limiter: self.rooms.limiter.clone() }, &workers, &tracker);
+        if self.run != Run::Front {
+            start(Expiry { leases: self.rooms.leases.clone() }, &workers, &tracker);
+            start(Sweep { upkeep: self.upkeep.clone() }, &workers, &tracker);
+            start(Sealer { upkeep: self.upkeep.clone() }, &workers, &tracker);
+        }
+        let keys = self.keys.clone();
+        let fetching = tokio::spawn(async move { keys.run().await });
+        let reloading = tokio::spawn(reload_on_signal(
+            file.to_owned(),
+            self.rooms.policies.clone(),
+            self.keys.clone(),
+            self.certificate.clone(),
+        ));
+        self.readiness.set(Reason::Starting, false);
+        tracing::info!(version = VERSION, run = ?self.run, "ready");
+
+        stop.cancelled().await;
+        tracing::info!("stopping");
+        self.readiness.set(Reason::Stopping, true);
+        fetching.abort();
+        reloading.abort();
+        workers.cancel();
+        tracker.close();
+        if tokio::time::timeout(self.limits.drain + Duration::from_secs(5), tracker.wait()).await.is_err() {
+            tracing::warn!("stopped before everything had finished; the sweep of another replica goes on");
+        }
+        if let Err(error) = self.rooms.denials.flush().await {
+            tracing::warn!(?error, "counts of refusals were lost at the end");
+        }
+        self.rooms.store.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("[listen] {name} = \"{address}\" cannot be bound"))
+}
+
+/// Connects, trying again while the database does not answer. What waiting cannot mend ends the start.
+async fn open_store(config: &Config, system: &System, stop: &CancellationToken) -> Result<Option<Store>> {
+    let mut wait = Duration::from_millis(250);
+    loop {
+        match Store::connect(&config.database, tools::seal(&config.seal)?, system.clone()).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error) if error.is_passing() => {
+                tracing::warn!(error = tools::chain(&error), "the database does not answer yet; trying again");
+            }
+            Err(error) => return Err(error).context("the database cannot be used"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return Ok(None),
+            () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
+        }
+    }
+}
+
+fn load_policies(folder: &Path) -> Result<PolicySet> {
+    policies::load_folder(folder).map_err(|error| tools::unsound(&error))
+}
+
+/// What the keys of each issuer are fetched from. Files named by the set count from its folder.
+fn sources(set: &PolicySet, folder: &Path) -> Result<Vec<Source>> {
+    let mut sources = trust::sources(set)?;
+    for source in &mut sources {
+        if let Place::File(file) = &mut source.place {
+            *file = folder.join(&*file);
+        }
+        if let Some(file) = &mut source.destination.ca_file {
+            *file = folder.join(&*file);
+        }
+    }
+    Ok(sources)
+}
+
+fn connections(config: &Config) -> Result<Vec<Connection>> {
+    let read = config.connections.iter().map(|(name, connection)| {
+        Ok(Connection {
+            name: name.clone(),
+            engine: connection.engine.clone(),
+            version: 0,
+            url: connection.url.clone(),
+            password: connection.password_file.as_deref().map(tools::secret_file).transpose()?,
+            settings: connection.settings.clone(),
+            allowed_roles: connection.allowed_roles.clone(),
+            concurrency: connection.concurrency,
+        })
+    });
+    read.collect()
+}
+
+/// Stores what the configuration says of connections, and puts all that are stored in place.
+async fn adopt_connections(store: &Store, connections: &[Connection]) -> Result<()> {
+    let system = store.system();
+    let mut tx = store.begin().await?;
+    for connection in connections {
+        if let Some(version) = tx.configure_connection(connection, system.now()).await? {
+            let record =
+                log::own(system, Kind::ConnectionWritten)?.field("object", connection.name.as_str()).field("version", version);
+            tx.remember(&[record]).await?;
+        }
+    }
+    tx.commit().await?;
+    store.load_connections().await?;
+    Ok(())
+}
+
+async fn remember_start(rooms: &Rooms, run: Run) -> Result<()> {
+    let record = log::own(&rooms.system, Kind::BrokerStarted)?
+        .field("version", VERSION)
+        .field("run", format!("{run:?}").to_lowercase().as_str());
+    rooms.store.remember(record).await.map_err(|error| anyhow::anyhow!("the start cannot be recorded: {error}"))?;
+    Ok(())
+}
+
+fn plain(error: crate::service::error::Error) -> anyhow::Error {
+    match error {
+        crate::service::error::Error::Refused(refusal) => anyhow::Error::new(refusal),
+        crate::service::error::Error::Fault(fault) => anyhow::anyhow!(fault.chain()),
+    }
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("signals cannot be watched; the process ends only when killed");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    stop.cancel();
+}
+
+/// On SIGHUP the policy folder and the certificate are read again; the certificate also every minute, so that a renewal
+/// by a tool that sends no signal is seen. What cannot be used never replaces what is in use.
+async fn reload_on_signal(
+    file: std::path::PathBuf,
+    policies: Policies,
+    keys: Arc<KeyCache>,
+    certificate: Option<Arc<Certificate>>,
+) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    loop {
+        let asked = tokio::select! {
+            signal = hangup.recv() => signal.is_some(),
+            () = tokio::time::sleep(Duration::from_mins(1)) => false,
+        };
+        if let Some(certificate) = &certificate
+            && let Err(error) = certificate.reload()
+        {
+            tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
+        }
+        if !asked {
+            continue;
+        }
+        let reloaded = async {
+            let folder = config::load(&file)?.policy.path;
+            let set = load_policies(&folder)?;
+            let sources = sources(&set, &folder)?;
+            let changed = policies.activate(set, &folder.display().to_string()).await.map_err(plain)?;
+            keys.configure(sources);
+            anyhow::Ok(changed)
+        };
+        match reloaded.await {
+            Ok(true) => tracing::info!("a new policy set is active"),
+            Ok(false) => tracing::info!("the policy set has not changed"),
+            Err(error) => {
+                tracing::error!(error = format!("{error:#}"), "the policy set cannot be used; the one before stays active")
+            }
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! `GET /api/v1/audit`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Extension, Query, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use domain::refusal::{Code, Refusal};
+use domain::wire::{AuditList, AuditQuery, Problem};
+
+use super::Admin;
+use crate::http::problem::Context;
+use crate::http::read;
+
+/// The audit trail, newest first. Needs the right `audit.read`.
+#[utoipa::path(
+    get,
+    path = "/api/v1/audit",
+    tag = "operator",
+    security(("session" = [])),
+    params(AuditQuery),
+    responses(
+        (status = 200, description = "The records", body = AuditList),
+        (status = 400, description = "The query cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    State(admin): State<Arc<Admin>>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+    query: Result<Query<AuditQuery>, QueryRejection>,
+) -> Response {
+    let listed = async {
+        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
+        holder.require("audit.read", None)?;
+        let Query(query) = query.map_err(|rejection| Refusal::new(Code::RequestMalformed).hint(rejection.body_text()))?;
+        admin.audit.list(&holder, &query, context.id).await
+    };
+    match listed.await {
+        Ok(records) => Json(AuditList { records }).into_response(),
+        Err(error) => context.problem(&error),
+    }
+}

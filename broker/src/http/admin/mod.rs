@@ -1,0 +1,36 @@
+//! The operators' front door, on a listener of its own. Every route asks for a right; every act is remembered.
+
+pub(super) mod audit;
+pub(super) mod explain;
+pub(super) mod secrets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::service::audit::Audit;
+use crate::service::explain::Explain;
+use crate::service::secrets::Secrets;
+use crate::service::sessions::Sessions;
+
+/// The services behind the operators' door.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub sessions: Sessions,
+    pub secrets: Secrets,
+    pub audit: Audit,
+    pub explain: Explain,
+}
+
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route(
+            "/api/v1/secrets/{mount}/{*path}",
+            get(secrets::read).put(secrets::write).delete(secrets::delete).post(secrets::roll_back),
+        )
+        .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
+        .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/explain/{decision}", get(explain::explain))
+        .with_state(Arc::new(admin))
+}

@@ -1,0 +1,107 @@
+//! What every request passes: an id, a place among those in flight, a deadline, a span, a count.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::header::{CACHE_CONTROL, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::Response;
+use domain::refusal::{Code, Refusal};
+use opentelemetry::propagation::Extractor;
+use tokio::sync::Semaphore;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use super::problem::{Context, Told, bare};
+use crate::system::System;
+use crate::telemetry::Metrics;
+
+/// The most that a request body may hold; a token of 16 KiB fits twice.
+pub const BODY_LIMIT: usize = 32 * 1024;
+
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What watches one listener's door.
+#[derive(Debug)]
+pub struct Door {
+    pub system: System,
+    pub metrics: Metrics,
+    pub in_flight: Semaphore,
+    pub deadline: Duration,
+}
+
+/// Puts the door in front of every route of `router`.
+pub fn guarded(router: Router, door: Arc<Door>) -> Router {
+    router
+        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
+            let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+            tracing::error!(panic = words.unwrap_or("unknown"), "a handler panicked; this is a defect");
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+            response
+        }))
+        .layer(from_fn_with_state(door, keep))
+}
+
+async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let now = door.system.now();
+    let Ok(id) = door.system.row_id() else {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        return response;
+    };
+    let context = Context { id, now };
+    let route = request.extensions().get::<MatchedPath>().map_or("unmatched", MatchedPath::as_str).to_owned();
+    let method = request.method().clone();
+    request.extensions_mut().insert(context);
+
+    let span = tracing::info_span!("request", request_id = %id, %method, route);
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
+    let _ = span.set_parent(parent);
+
+    let answered = async {
+        let Ok(_seat) = door.in_flight.try_acquire() else {
+            door.metrics.shed("in_flight");
+            return context.refusal(&Refusal::new(Code::Overloaded).retry_after(1));
+        };
+        tokio::time::timeout(door.deadline, next.run(request)).await.unwrap_or_else(|_| {
+            door.metrics.shed("deadline");
+            context
+                .refusal(&Refusal::new(Code::Unavailable).retry_after(2).hint("the request was not finished within its deadline"))
+        })
+    };
+    let mut response = answered.instrument(span.clone()).await;
+
+    let status = response.status();
+    if (status.is_client_error() || status.is_server_error()) && response.extensions().get::<Told>().is_none() {
+        response = context.refusal(&bare(status, &method));
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID.clone(), value);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    let code = response.extensions().get::<Told>().map_or("ok", |told| told.0.as_str());
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    door.metrics.request(&route, status, took);
+    span.in_scope(|| tracing::info!(status, code, millis = took.as_secs_f64() * 1000.0, "answered"));
+    response
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}

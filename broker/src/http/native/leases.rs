@@ -1,0 +1,96 @@
+//! `GET /api/v1/leases` and `DELETE /api/v1/leases/{id}`: the session's own.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Extension, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use domain::refusal::Code;
+use domain::wire::{LeaseAnswer, LeaseList, Problem, ReleaseAnswer};
+use uuid::Uuid;
+
+use super::exchange::Native;
+use crate::http::problem::Context;
+use crate::http::read;
+use crate::service::error::Error;
+use crate::service::leases::Lease;
+
+/// The session's leases, newest first.
+#[utoipa::path(
+    get,
+    path = "/api/v1/leases",
+    tag = "native",
+    security(("session" = [])),
+    responses(
+        (status = 200, description = "The leases", body = LeaseList),
+        (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(
+    State(native): State<Arc<Native>>,
+    Extension(context): Extension<Context>,
+    headers: HeaderMap,
+) -> Response {
+    let listed = async {
+        let session = native.sessions.authenticate(read::bearer(&headers)?).await?;
+        native.leases.of_session(session.id).await
+    };
+    match listed.await {
+        Ok(leases) => Json(LeaseList { leases: leases.iter().map(entry).collect() }).into_response(),
+        Err(error) => context.problem(&error),
+    }
+}
+
+/// Takes one of the session's leases back before its end. One that has ended already is answered as it is.
+#[utoipa::path(
+    delete,
+    path = "/api/v1/leases/{id}",
+    tag = "native",
+    security(("session" = [])),
+    params(("id" = String, Path, description = "The lease's id")),
+    responses(
+        (status = 200, description = "The lease as it is now", body = ReleaseAnswer),
+        (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such lease of this session", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn release(
+    State(native): State<Arc<Native>>,
+    Extension(context): Extension<Context>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let released = async {
+        let session = native.sessions.authenticate(read::bearer(&headers)?).await?;
+        let id: Uuid = id.parse().map_err(|_| Error::from(Code::LeaseUnknown))?;
+        let mine = native.leases.of_session(session.id).await?;
+        if !mine.iter().any(|lease| lease.id == id) {
+            return Err(Code::LeaseUnknown.into());
+        }
+        native.leases.release(session.id, &[id]).await
+    };
+    match released.await {
+        Ok(leases) => Json(ReleaseAnswer { leases: leases.iter().map(entry).collect() }).into_response(),
+        Err(error) => context.problem(&error),
+    }
+}
+
+pub(super) fn entry(lease: &Lease) -> LeaseAnswer {
+    LeaseAnswer {
+        id: lease.id.to_string(),
+        session_id: lease.session_id.to_string(),
+        role: lease.role.clone(),
+        credential: lease.credential.clone(),
+        engine: lease.engine.clone(),
+        connection: lease.connection.clone(),
+        state: lease.state,
+        revocable: lease.revocable,
+        issued_at: lease.issued_at,
+        expires_at: lease.expires_at,
+        ended_at: lease.ended_at,
+        reason: lease.reason.clone(),
+    }
+}

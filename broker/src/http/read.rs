@@ -1,0 +1,72 @@
+//! Reading requests: bodies, headers, durations, each with the refusal that names the field.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use domain::refusal::{Code, Refusal};
+use serde::de::DeserializeOwned;
+
+use super::layers::BODY_LIMIT;
+
+/// The body as JSON of type `T`. An empty body is an empty object.
+pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+    let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
+    if !kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))) {
+        return Err(Refusal::new(Code::RequestMalformed).hint("send Content-Type: application/json"));
+    }
+    let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        let full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
+    })?;
+    let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    serde_json::from_slice(text).map_err(|error| {
+        // The message can quote a value of the body, which may be a token: only its place is told, and a field's name.
+        let message = error.to_string();
+        let named = ["unknown field", "missing field", "duplicate field"].iter().any(|start| message.starts_with(start));
+        let what = if named {
+            message.split(" at line").next().unwrap_or_default().to_owned()
+        } else {
+            "not the JSON expected here".to_owned()
+        };
+        Refusal::new(Code::RequestMalformed).hint(format!("line {}, column {}: {what}", error.line(), error.column()))
+    })
+}
+
+/// The session token of `Authorization: Bearer`.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else { return Err(Code::SessionMissing.into()) };
+    let text = value.to_str().map_err(|_| Refusal::new(Code::SessionMissing))?;
+    match text.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        _ => Err(Code::SessionMissing.into()),
+    }
+}
+
+/// The `Idempotency-Key`, where one was sent: 1 to 255 printable ASCII characters.
+pub fn idempotency(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
+    let mut values = headers.get_all("idempotency-key").iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    if values.next().is_some() || text.is_empty() || text.len() > 255 {
+        return Err(Refusal::new(Code::RequestMalformed).hint("Idempotency-Key: one value of 1 to 255 printable characters"));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+/// A wanted time to live such as `"15m"`.
+pub fn ttl(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
+    text.map(|text| {
+        domain::policy::duration::parse(text)
+            .map_err(|reason| Refusal::new(Code::RequestMalformed).hint(format!("ttl: {reason}")))
+    })
+    .transpose()
+}
+
+/// The token as the client sent it, less one line break at its end.
+pub fn trim_token(token: &str) -> &str {
+    let token = token.strip_suffix('\n').unwrap_or(token);
+    token.strip_suffix('\r').unwrap_or(token)
+}

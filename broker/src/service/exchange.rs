@@ -1,0 +1,366 @@
+//! The story of one exchange, top to bottom: verify, decide, plan, record, create, activate, answer.
+//!
+//! Every door makes an [`Ask`] and gets a [`Granted`] or an [`Error`]. Nothing outside is made before it is recorded; nothing
+//! is answered before it is recorded as granted. What fails in between is taken back by the sweep, whoever dies when.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::audit::Kind;
+use domain::policy::{self, Allowed, PolicySet};
+use domain::refusal::{Code, Refusal};
+use domain::secret::Secret;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::bearer;
+use super::error::Error;
+use super::making::{Given, Making};
+use super::rooms::Rooms;
+use super::subject::Subject;
+use crate::audit::log::{self, About};
+use crate::failpoint;
+use crate::oidc::{Refused, Verified};
+use crate::store::sessions::Session;
+use crate::store::{NewSession, Record, TokenUse, WriteError};
+
+/// Seconds that a token's use is remembered beyond its expiry and twice the leeway.
+const USE_MARGIN: i64 = 30;
+
+/// What a door was asked for.
+#[derive(Debug)]
+pub struct Ask {
+    /// The request's id, under which the decision is remembered.
+    pub decision: Uuid,
+    pub token: Secret<String>,
+    pub role: Option<String>,
+    /// None means all of the role.
+    pub credentials: Vec<String>,
+    pub ttl: Option<Duration>,
+    pub idempotency: Option<String>,
+}
+
+/// What a session asks for later on.
+#[derive(Debug)]
+pub struct Further {
+    pub decision: Uuid,
+    pub credentials: Vec<String>,
+    pub ttl: Option<Duration>,
+    pub inputs: BTreeMap<String, serde_json::Value>,
+}
+
+/// What is answered. It exists in this process only and is never stored.
+#[derive(Debug)]
+pub struct Granted {
+    pub decision: Uuid,
+    pub role: String,
+    pub session: Uuid,
+    /// Only for the ask that opened the session.
+    pub session_token: Option<Secret<String>>,
+    pub session_ends: OffsetDateTime,
+    pub credentials: Vec<Given>,
+}
+
+/// Exchanges tokens for credentials.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    rooms: Arc<Rooms>,
+}
+
+impl Exchange {
+    pub const fn new(rooms: Arc<Rooms>) -> Self {
+        Self { rooms }
+    }
+
+    /// A CI token in, credentials and a session out. All or none.
+    pub async fn exchange(&self, ask: Ask) -> Result<Granted, Error> {
+        let rooms = &self.rooms;
+        let set = rooms.policies.active();
+        let verified = self.verify(&set, &ask).await?;
+        let subject = Subject::of_token(&set, &verified)?;
+        rooms.limiter.admit(&subject)?;
+        let allowed = self.decide(&set, &subject, None, ask.role.as_deref(), &ask.credentials, ask.ttl, ask.decision).await?;
+
+        let session = rooms.system.row_id()?;
+        let token = bearer::new_token(&rooms.system)?;
+        let now = rooms.system.now();
+        let ends_at = now + allowed.session_ttl;
+        let opening = Opening {
+            session: NewSession {
+                id: session,
+                token_hash: bearer::sha256(token.expose().as_bytes()),
+                issuer: subject.issuer.clone(),
+                role: allowed.role.clone(),
+                policy_hash: set.hash(),
+                claims: subject.claims.clone(),
+                project: subject.job.project.clone(),
+                project_name: subject.job.project_name.clone(),
+                run: subject.job.run.clone(),
+                attempt: subject.job.attempt.clone(),
+                job: subject.job.job.clone(),
+                idempotency: ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes())),
+                opened_at: now,
+                ends_at,
+            },
+            token_use: TokenUse {
+                issuer: subject.issuer_url.clone(),
+                token_hash: verified.token_id,
+                uses: allowed.token_uses,
+                session_id: session,
+                keep_until: self.use_ends(&verified),
+                replaces: None,
+            },
+        };
+        let case =
+            Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, ends_at };
+        let credentials = self.carry_out(&case, Some(opening), &BTreeMap::new()).await?;
+        Ok(Granted {
+            decision: ask.decision,
+            role: allowed.role,
+            session,
+            session_token: Some(token),
+            session_ends: ends_at,
+            credentials,
+        })
+    }
+
+    /// More credentials for a session: decided again from its stored claims, under the policy set of now.
+    pub async fn further(&self, session: &Session, ask: Further) -> Result<Granted, Error> {
+        let set = self.rooms.policies.active();
+        let subject = Subject::of_session(&set, session)?;
+        self.rooms.limiter.admit(&subject)?;
+        let role = Some(session.role.as_str());
+        let allowed = self.decide(&set, &subject, Some(session), role, &ask.credentials, ask.ttl, ask.decision).await?;
+        let case = Case {
+            decision: ask.decision,
+            opens: false,
+            set: &set,
+            subject: &subject,
+            allowed: &allowed,
+            session: session.id,
+            ends_at: session.ends_at,
+        };
+        let credentials = self.carry_out(&case, None, &ask.inputs).await?;
+        Ok(Granted {
+            decision: ask.decision,
+            role: allowed.role,
+            session: session.id,
+            session_token: None,
+            session_ends: session.ends_at,
+            credentials,
+        })
+    }
+
+    /// Until when a use must be remembered: as long as the token could be accepted anywhere, and a margin.
+    fn use_ends(&self, verified: &Verified) -> OffsetDateTime {
+        let seconds = verified.expires_at.saturating_add(2 * self.rooms.verifier.leeway()).saturating_add(USE_MARGIN);
+        // The verifier bounds the expiry, so this cannot overflow a calendar.
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1 << 40))
+    }
+
+    async fn verify(&self, set: &PolicySet, ask: &Ask) -> Result<Verified, Error> {
+        let rooms = &self.rooms;
+        match rooms.verifier.verify(set, ask.token.expose()).await {
+            Ok(verified) => Ok(verified),
+            // Nobody knows whose it is: counted, and nothing it says is believed.
+            Err(Refused { refusal, signed: None, .. }) => {
+                rooms.denials.unverified(&refusal);
+                Err(refusal.into())
+            }
+            Err(Refused { refusal, issuer, signed: Some(claims) }) => {
+                let subject = Subject::of_refused(set, &issuer.unwrap_or_default(), *claims);
+                rooms.denials.record(&subject.about(ask.decision, None, set.hash(), ask.role.as_deref(), None), &refusal).await;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    async fn decide(
+        &self,
+        set: &PolicySet,
+        subject: &Subject,
+        session: Option<&Session>,
+        role: Option<&str>,
+        credentials: &[String],
+        ttl: Option<Duration>,
+        decision: Uuid,
+    ) -> Result<Allowed, Error> {
+        let now = self.rooms.system.now().unix_timestamp();
+        let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials, ttl, now };
+        let decided = match session {
+            None => policy::decide(set, &ask),
+            Some(session) => policy::decide_in_session(set, &ask, session.ends_at.unix_timestamp()),
+        };
+        match decided {
+            // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
+            Ok(allowed) if allowed.shadow => {
+                let refusal = Refusal::new(Code::RoleUnknown).hint("the role is in shadow: it would have been allowed");
+                let session = session.map(|session| session.id);
+                self.rooms
+                    .denials
+                    .record(&subject.about(decision, session, set.hash(), Some(&allowed.role), Some(allowed.row)), &refusal)
+                    .await;
+                Err(refusal.into())
+            }
+            Ok(allowed) => Ok(allowed),
+            Err(refusal) => {
+                let session = session.map(|session| session.id);
+                self.rooms.denials.record(&subject.about(decision, session, set.hash(), role, None), &refusal).await;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// Plan, record, create, activate. What it returns may be answered.
+    async fn carry_out(
+        &self,
+        case: &Case<'_>,
+        opening: Option<Opening>,
+        inputs: &BTreeMap<String, serde_json::Value>,
+    ) -> Result<Vec<Given>, Error> {
+        let rooms = &self.rooms;
+        let mut making = match Making::plan(rooms, case, inputs).await {
+            Ok(making) => making,
+            Err(Error::Refused(refusal)) => {
+                rooms.denials.record(&case.about(), &refusal).await;
+                return Err(refusal.into());
+            }
+            Err(fault) => return Err(fault),
+        };
+        failpoint::pass("exchange::before_record").await?;
+        self.record(case, opening, &mut making).await?;
+        failpoint::pass("exchange::after_record").await?;
+        if making.is_purely_local() {
+            return Ok(making.finish(rooms));
+        }
+        if let Err(error) = making.create(rooms, case).await {
+            self.abandon(case, &making, &error).await;
+            return Err(error);
+        }
+        failpoint::pass("exchange::after_create").await?;
+        let granted =
+            log::decided(&rooms.system, case.word(Kind::ExchangeGranted, Kind::SessionGranted), &case.about(), &making.facts())?;
+        let record = Record { activate: making.activations(), audit: vec![granted], ..Record::default() };
+        match rooms.store.write(record).await {
+            Ok(_) => {}
+            // The sweep was faster, or the database is gone: nothing is answered and the sweep cleans up.
+            Err(WriteError::Moved) => return Err(Refusal::new(Code::CredentialNotAvailable).retry_after(5).into()),
+            Err(error) => return Err(Error::from_write(error)),
+        }
+        failpoint::pass("exchange::after_activate").await?;
+        Ok(making.finish(rooms))
+    }
+
+    /// The first transaction: the token's use, the session, the leases and what was asked.
+    async fn record(&self, case: &Case<'_>, opening: Option<Opening>, making: &mut Making) -> Result<(), Error> {
+        let rooms = &self.rooms;
+        let (session, mut token_use) = opening.map_or((None, None), |opening| (Some(opening.session), Some(opening.token_use)));
+        let word = if making.is_purely_local() {
+            case.word(Kind::ExchangeGranted, Kind::SessionGranted)
+        } else {
+            case.word(Kind::ExchangeAsked, Kind::SessionAsked)
+        };
+        let remark = log::decided(&rooms.system, word, &case.about(), &making.facts())?;
+        let key = session.as_ref().and_then(|session| session.idempotency);
+        for _ in 0..2 {
+            let record = Record {
+                token_use: token_use.clone(),
+                session: session.clone(),
+                leases: making.new_leases(case),
+                audit: vec![remark.clone()],
+                ..Record::default()
+            };
+            let refusal = match rooms.store.write(record).await {
+                Ok(_) => return Ok(()),
+                Err(WriteError::TokenAlreadyUsed { session: None }) => Code::TokenAlreadyUsed.into(),
+                Err(WriteError::TokenAlreadyUsed { session: Some(first) }) => match self.repeat(first, key).await {
+                    Repeat::Again => {
+                        if let Some(token_use) = &mut token_use {
+                            token_use.replaces = Some(first);
+                        }
+                        continue;
+                    }
+                    Repeat::Refuse(refusal) => refusal,
+                },
+                Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
+                Err(error) => return Err(Error::from_write(error)),
+            };
+            rooms.denials.record(&case.about(), &refusal).await;
+            return Err(refusal.into());
+        }
+        Err(Refusal::new(Code::InProgress).retry_after(2).into())
+    }
+
+    /// Whether a token that was used may be used again: only by the same `Idempotency-Key`, when the first attempt is over
+    /// and what it made has been taken back.
+    async fn repeat(&self, first: Uuid, key: Option<[u8; 32]>) -> Repeat {
+        let rooms = &self.rooms;
+        let used = || Repeat::Refuse(Code::TokenAlreadyUsed.into());
+        let wait = || Repeat::Refuse(Refusal::new(Code::InProgress).retry_after(2));
+        let Some(key) = key else { return used() };
+        match rooms.store.session(first).await {
+            Ok(Some(session)) if session.idempotency == Some(key) => {}
+            Ok(_) => return used(),
+            Err(_) => return wait(),
+        }
+        match rooms.leases.take_back_session(first).await {
+            Ok(true) => Repeat::Again,
+            Ok(false) | Err(_) => wait(),
+        }
+    }
+
+    /// Takes back what was made of an ask that failed half-way. If even that cannot be written, the sweep finds it.
+    async fn abandon(&self, case: &Case<'_>, making: &Making, error: &Error) {
+        let rooms = &self.rooms;
+        let code = error.public().code;
+        let outcome = async {
+            let word = case.word(Kind::ExchangeFailed, Kind::SessionFailed);
+            let remark = log::refused(&rooms.system, word, &case.about(), code, &making.facts())?;
+            let record = Record { activate: making.settled_passive(), audit: vec![remark], ..Record::default() };
+            let _settled = rooms.store.write(record).await.map_err(Error::from_write)?;
+            let mut tx = rooms.store.begin().await?;
+            tx.begin_release(&making.unsettled(), rooms.system.now()).await?;
+            tx.commit().await?;
+            Ok::<_, Error>(())
+        };
+        if let Err(Error::Fault(fault)) = outcome.await {
+            tracing::warn!(decision_id = %case.decision, error = fault.chain(), "what was made is left to the sweep");
+        }
+        rooms.leases.wake();
+    }
+}
+
+/// What every step of one ask needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub decision: Uuid,
+    /// Whether this ask opens its session.
+    pub opens: bool,
+    pub set: &'a PolicySet,
+    pub subject: &'a Subject,
+    pub allowed: &'a Allowed,
+    pub session: Uuid,
+    pub ends_at: OffsetDateTime,
+}
+
+impl Case<'_> {
+    /// What a record about this ask says of its subject.
+    fn about(&self) -> About<'_> {
+        self.subject.about(self.decision, Some(self.session), self.set.hash(), Some(&self.allowed.role), Some(self.allowed.row))
+    }
+
+    const fn word(&self, opening: Kind, later: Kind) -> Kind {
+        if self.opens { opening } else { later }
+    }
+}
+
+struct Opening {
+    session: NewSession,
+    token_use: TokenUse,
+}
+
+enum Repeat {
+    Again,
+    Refuse(Refusal),
+}

@@ -1,0 +1,54 @@
+//! Why a recorded decision came out as it did.
+
+use std::sync::Arc;
+
+use domain::claims::{Claims, Object};
+use domain::policy::{self, Explanation, PolicySet, SourceFile};
+use domain::refusal::Code;
+use domain::wire::AuditQuery;
+use uuid::Uuid;
+
+use super::error::{Error, Fault};
+use super::rooms::Rooms;
+use super::sessions::Holder;
+use crate::store::audit::Stored;
+
+/// Explains recorded decisions to operators.
+#[derive(Clone, Debug)]
+pub struct Explain {
+    rooms: Arc<Rooms>,
+}
+
+impl Explain {
+    pub const fn new(rooms: Arc<Rooms>) -> Self {
+        Self { rooms }
+    }
+
+    /// The decision once more, from its recorded claims under the policy set that decided it. Claims that name a person
+    /// take part as long as they have not been erased.
+    pub async fn decision(&self, _holder: &Holder, decision: Uuid, _asking: Uuid) -> Result<Explanation, Error> {
+        let store = &self.rooms.store;
+        let query = AuditQuery { about: Some(decision.to_string()), ..AuditQuery::default() };
+        let decided = |stored: &Stored| stored.record.decision_id == decision && stored.record.policy_hash.is_some();
+        let Stored { record, personal, .. } = store.audit(&query).await?.into_iter().find(decided).ok_or(Code::NotFound)?;
+        let (Some(issuer), Some(hash)) = (&record.issuer, &record.policy_hash) else { return Err(Code::NotFound.into()) };
+        let files = store.policy_files(hash).await?.ok_or(Code::NotFound)?;
+        let files = files.into_iter().map(|(path, text)| SourceFile { path, text }).collect();
+        let set = PolicySet::load(files)
+            .map_err(|problems| Fault::new(format!("a stored policy set has {} problems", problems.len())))?;
+        let clear =
+            record.fields.iter().filter_map(|(name, value)| Some((name.strip_prefix("claim.")?.to_owned(), value.clone())));
+        let named =
+            personal.iter().filter_map(|(name, value)| Some((name.strip_prefix("claim.")?.to_owned(), value.as_str().into())));
+        let claims = Claims::from_verified(clear.chain(named).collect::<Object>());
+        let ask = policy::Ask {
+            issuer,
+            claims: &claims,
+            role: record.role.as_deref(),
+            credentials: &[],
+            ttl: None,
+            now: record.at.unix_timestamp(),
+        };
+        Ok(policy::explain(&set, &ask))
+    }
+}

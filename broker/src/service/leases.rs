@@ -1,0 +1,321 @@
+//! Taking leases back: when they are due, when their holder gives them back, when what was asked could not be finished.
+//!
+//! Leases are rows, not timers. A worker claims due rows in a short transaction and holds no lock while it talks to a
+//! target; what it then writes counts only if nobody claimed the row after it. There is no last try.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::audit::Kind;
+use domain::lease::State;
+use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
+
+use super::error::Error;
+use crate::audit::log;
+use crate::engines::Engines;
+use crate::engines::engine::{Bench, EngineError, Revoked};
+use crate::failpoint;
+use crate::store::Store;
+pub use crate::store::leases::Lease;
+use crate::store::leases::{Claim, Claimed, Count, Outcome};
+use crate::system::{NoEntropy, System};
+use crate::telemetry::Metrics;
+
+/// How long a claim holds. Longer than taking back can take.
+const CLAIM: Duration = Duration::from_secs(60);
+/// How long taking one lease back may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Leases that one replica takes back at the same time, over all targets.
+const AT_ONCE: usize = 64;
+/// Leases claimed in one transaction.
+const BATCH: usize = 32;
+/// What is due for less than this is on its way, not late.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long a holder who gives leases back waits for them to be gone.
+const GIVING_BACK: Duration = Duration::from_secs(8);
+/// A lease this long past its end calls for an operator.
+const OVERDUE: Duration = Duration::from_secs(60);
+/// After this many failures in a row a target is left alone for a while.
+const FAILURES: u32 = 3;
+
+/// Takes leases back.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    system: System,
+    store: Store,
+    engines: Arc<Engines>,
+    bench: Bench,
+    metrics: Metrics,
+    replica: Uuid,
+    wake: Arc<Notify>,
+    slots: Arc<Semaphore>,
+    lanes: Arc<Mutex<HashMap<String, Arc<Lane>>>>,
+}
+
+/// The way to one target: so many at a time, none while it is known to be down.
+#[derive(Debug)]
+struct Lane {
+    seats: Semaphore,
+    failures: Mutex<(u32, Option<time::OffsetDateTime>)>,
+}
+
+impl Leases {
+    pub fn new(system: System, store: Store, engines: Arc<Engines>, bench: Bench, metrics: Metrics) -> Result<Self, NoEntropy> {
+        let replica = system.row_id()?;
+        let (slots, lanes) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
+        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes })
+    }
+
+    /// Tells the expiry worker of this replica that something is due.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    pub async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// The leases of a session, oldest first.
+    pub async fn of_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
+        Ok(self.store.leases_of(session).await?)
+    }
+
+    /// Claims what is due and takes it back, as much as this replica may do at once. Targets that are down or busy are
+    /// passed over, so that they delay nobody else.
+    pub async fn take_back_due(&self) -> Result<(), Error> {
+        loop {
+            let room = self.slots.available_permits().min(BATCH);
+            if room == 0 {
+                return Ok(());
+            }
+            let now = self.system.now();
+            let except = self.busy(now);
+            let limit = i64::try_from(room).unwrap_or(1);
+            let claimed =
+                self.store.claim_leases(&Claim { owner: self.replica, now, until: now + CLAIM, limit, except: &except }).await?;
+            let full = claimed.len() == room;
+            for claim in claimed {
+                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return Ok(()) };
+                let leases = self.clone();
+                tokio::spawn(async move {
+                    leases.take_back(claim).await;
+                    drop(slot);
+                });
+            }
+            if !full {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Counts what is past its end and not gone, and raises the alarm for what should have been.
+    pub async fn watch_overdue(&self) -> Result<(), Error> {
+        let now = self.system.now();
+        let late = |count: &&Count| count.due_since.is_some_and(|since| since < now - GRACE);
+        let counts = self.store.count_leases().await?;
+        let overdue = counts.iter().filter(late).map(|count| u64::try_from(count.count).unwrap_or(0)).sum();
+        let oldest = counts
+            .iter()
+            .filter(late)
+            .filter_map(|count| Duration::try_from(now - count.due_since?).ok())
+            .max()
+            .unwrap_or_default();
+        self.metrics.overdue(overdue, oldest);
+        if oldest > OVERDUE {
+            self.metrics.alarm("lease_overdue");
+            tracing::error!(oldest_seconds = oldest.as_secs(), "leases are past their end and not gone");
+        }
+        Ok(())
+    }
+
+    /// Gives leases of a session back before their end, and waits a little for them to be gone.
+    pub async fn release(&self, session: Uuid, ids: &[Uuid]) -> Result<Vec<Lease>, Error> {
+        let decision = self.system.row_id()?;
+        let mut remarks = Vec::new();
+        let mine: Vec<Lease> = self.of_session(session).await?.into_iter().filter(|lease| ids.contains(&lease.id)).collect();
+        for lease in mine.iter().filter(|lease| lease.state == State::Active) {
+            remarks.push(log::happened(&self.system, Kind::LeaseReleased, decision, session, Some(lease.id), &lease.role)?);
+        }
+        let mine: Vec<Uuid> = mine.iter().map(|lease| lease.id).collect();
+        let mut tx = self.store.begin().await?;
+        tx.begin_release(&mine, self.system.now()).await?;
+        tx.remember(&remarks).await?;
+        tx.commit().await?;
+        self.wait_for(session, &mine).await
+    }
+
+    /// Waits a little for leases to be taken back, here or by another replica. What takes longer goes on without its holder.
+    async fn wait_for(&self, session: Uuid, ids: &[Uuid]) -> Result<Vec<Lease>, Error> {
+        self.wake();
+        let mut pause = Duration::from_millis(10);
+        let until = tokio::time::Instant::now() + GIVING_BACK;
+        loop {
+            let leases: Vec<Lease> =
+                self.of_session(session).await?.into_iter().filter(|lease| ids.contains(&lease.id)).collect();
+            // Passive leases end by themselves; pending ones not before their create deadline.
+            let going = |lease: &Lease| lease.state == State::Revoking && lease.reason.is_none();
+            if !leases.iter().any(going) || tokio::time::Instant::now() >= until {
+                return Ok(leases);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(200));
+        }
+    }
+
+    /// Waits a little for the leases of a session that has been ended.
+    pub async fn wait_for_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
+        let ids: Vec<_> = self.of_session(session).await?.iter().map(|lease| lease.id).collect();
+        self.wait_for(session, &ids).await
+    }
+
+    /// Gives back every open lease of a session.
+    pub async fn release_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
+        let open: Vec<_> =
+            self.of_session(session).await?.iter().filter(|lease| lease.state.is_open()).map(|lease| lease.id).collect();
+        self.release(session, &open).await
+    }
+
+    /// Takes back what a session's first attempt made, so that it can be made again. Whether nothing revocable is left.
+    pub async fn take_back_session(&self, session: Uuid) -> Result<bool, Error> {
+        let leases = self.of_session(session).await?;
+        if leases.iter().any(|lease| lease.state == State::Pending) {
+            return Ok(false);
+        }
+        let left = self.release_session(session).await?;
+        Ok(!left.iter().any(|lease| lease.state.is_open() && lease.state != State::Passive))
+    }
+
+    /// One lease, to its end or to its next try.
+    async fn take_back(&self, claim: Claimed) {
+        let lease = &claim.lease;
+        let outcome = self.outcome(&claim).await;
+        let (kind, state) = match &outcome {
+            Outcome::Revoked => (Kind::LeaseRevoked, "revoked"),
+            Outcome::Expired => (Kind::LeaseExpired, "expired"),
+            Outcome::Fenced { reason, .. } => {
+                tracing::warn!(lease = %lease.id, engine = lease.engine, reason, "the login is dead, the rest is tried again");
+                (Kind::LeaseFenced, "fenced")
+            }
+            Outcome::Retry { reason, .. } => {
+                tracing::warn!(lease = %lease.id, engine = lease.engine, reason, attempt = lease.attempt, "a lease could not be taken back; tried again");
+                (Kind::LeaseRetried, "retried")
+            }
+        };
+        let settled = async {
+            failpoint::pass("worker::before_settle").await?;
+            let mut remark =
+                log::happened(&self.system, kind, self.system.row_id()?, lease.session_id, Some(lease.id), &lease.role)?;
+            remark = remark.field("engine", lease.engine.as_str()).field("attempt", i64::from(lease.attempt));
+            if let Outcome::Fenced { reason, .. } | Outcome::Retry { reason, .. } = &outcome {
+                remark = remark.field("reason", reason.as_str());
+            }
+            // The first failure of a row is remembered; a target that is down for a day is not a record every five minutes.
+            let remarks = if matches!(outcome, Outcome::Retry { .. }) && lease.attempt > 1 { Vec::new() } else { vec![remark] };
+            Ok::<_, Error>(self.store.settle_lease(&claim, &outcome, self.system.now(), &remarks).await?)
+        };
+        match settled.await {
+            Ok(true) => self.metrics.ended(&lease.engine, state),
+            Ok(false) => tracing::info!(lease = %lease.id, "another worker has claimed this lease since"),
+            Err(error) => {
+                tracing::warn!(lease = %lease.id, ?error, "what became of a lease could not be written; it is claimed again")
+            }
+        }
+    }
+
+    async fn outcome(&self, claim: &Claimed) -> Outcome {
+        let lease = &claim.lease;
+        if !lease.revocable {
+            return Outcome::Expired;
+        }
+        let target = lease.connection.clone().unwrap_or_else(|| lease.engine.clone());
+        let lane = self.lane(&target);
+        let retry = |reason: String| Outcome::Retry { reason, next_try: self.system.now() + self.back_off(lease.attempt) };
+        if lane.is_closed(self.system.now()) {
+            return retry(format!("{target} is not available"));
+        }
+        let taken = async {
+            let _seat = lane.seats.acquire().await;
+            failpoint::pass("worker::before_revoke").await.map_err(|error| EngineError::Fault(error.into()))?;
+            self.engines.revoke(&lease.engine, &self.bench, &claim.handle).await
+        };
+        match tokio::time::timeout(PATIENCE, taken).await {
+            Ok(Ok(Revoked::Gone)) => {
+                lane.succeeded();
+                Outcome::Revoked
+            }
+            Ok(Ok(Revoked::Fenced(reason))) => {
+                lane.succeeded();
+                Outcome::Fenced { reason, next_try: self.system.now() + self.back_off(lease.attempt) }
+            }
+            Ok(Err(error)) => {
+                if matches!(error, EngineError::TargetUnavailable(_)) {
+                    lane.failed(self.system.now());
+                }
+                retry(error.to_string())
+            }
+            Err(_) => {
+                lane.failed(self.system.now());
+                retry(format!("{target} did not answer within {} s", PATIENCE.as_secs()))
+            }
+        }
+    }
+
+    /// Targets to pass over for now.
+    fn busy(&self, now: time::OffsetDateTime) -> Vec<String> {
+        let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let busy = lanes.iter().filter(|(_, lane)| lane.seats.available_permits() == 0 || lane.rests(now));
+        busy.map(|(target, _)| target.clone()).collect()
+    }
+
+    fn lane(&self, target: &str) -> Arc<Lane> {
+        let seats = self.bench.connections.get(target).map_or(4, |connection| connection.concurrency);
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let seats = usize::try_from(seats).unwrap_or(4);
+        let lane = lanes
+            .entry(target.to_owned())
+            .or_insert_with(|| Arc::new(Lane { seats: Semaphore::new(seats), failures: Mutex::default() }));
+        Arc::clone(lane)
+    }
+
+    /// 1 s, doubling to 5 min, with full jitter: somewhere between half a second and that.
+    fn back_off(&self, attempt: i32) -> Duration {
+        let steps = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(9);
+        let ceiling = Duration::from_secs(1 << steps).min(Duration::from_mins(5));
+        let dice = self.system.random::<2>().map_or(u16::MAX, u16::from_le_bytes);
+        ceiling.mul_f64(f64::from(dice) / f64::from(u16::MAX)).max(Duration::from_millis(500))
+    }
+}
+
+impl Lane {
+    /// Whether the target is left alone at the moment.
+    fn rests(&self, now: time::OffsetDateTime) -> bool {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).1.is_some_and(|until| now < until)
+    }
+
+    fn is_closed(&self, now: time::OffsetDateTime) -> bool {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match failures.1 {
+            Some(until) if now < until => true,
+            Some(_) => {
+                // Half open: this one goes through as a probe, the next ones wait for what becomes of it.
+                failures.1 = Some(now + PATIENCE);
+                false
+            }
+            None => false,
+        }
+    }
+
+    fn succeeded(&self) {
+        *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = (0, None);
+    }
+
+    fn failed(&self, now: time::OffsetDateTime) {
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.0 = failures.0.saturating_add(1);
+        if failures.0 >= FAILURES {
+            failures.1 = Some(now + Duration::from_secs(5));
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The verbs of the broker. Front doors translate, services decide, stores remember.
+
+pub mod audit;
+pub mod bearer;
+pub mod denials;
+pub mod error;
+pub mod exchange;
+pub mod explain;
+pub mod leases;
+pub mod limiter;
+pub mod making;
+pub mod operators;
+pub mod policies;
+pub mod readiness;
+pub mod rooms;
+pub mod secrets;
+pub mod sessions;
+pub mod shelf;
+pub mod subject;
+pub mod upkeep;

@@ -1,0 +1,65 @@
+//! Whether this replica may be sent traffic. Reasons come from a closed list and tell nothing about the installation.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Why a replica is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    Starting = 1,
+    DatabaseUnreachable = 2,
+    ClockOff = 4,
+    Stopping = 8,
+}
+
+impl Reason {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Starting, "starting"),
+        (Self::DatabaseUnreachable, "the database does not answer"),
+        (Self::ClockOff, "the clock is too far from the database's"),
+        (Self::Stopping, "stopping"),
+    ];
+}
+
+/// Shared by those who know and those who answer.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<AtomicU8>);
+
+impl Default for Readiness {
+    /// Not ready: starting.
+    fn default() -> Self {
+        Self(Arc::new(AtomicU8::new(Reason::Starting as u8)))
+    }
+}
+
+impl Readiness {
+    pub fn set(&self, reason: Reason, holds: bool) {
+        if holds {
+            self.0.fetch_or(reason as u8, Ordering::AcqRel);
+        } else {
+            self.0.fetch_and(!(reason as u8), Ordering::AcqRel);
+        }
+    }
+
+    pub fn check(&self) -> Result<(), &'static str> {
+        let held = self.0.load(Ordering::Acquire);
+        Reason::ALL.iter().find(|(reason, _)| held & (*reason as u8) != 0).map_or(Ok(()), |(_, words)| Err(words))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_ready_when_no_reason_holds() {
+        let readiness = Readiness::default();
+        assert_eq!(readiness.check(), Err("starting"));
+        readiness.set(Reason::ClockOff, true);
+        readiness.set(Reason::Starting, false);
+        assert_eq!(readiness.check(), Err("the clock is too far from the database's"));
+        readiness.set(Reason::ClockOff, false);
+        assert_eq!(readiness.check(), Ok(()));
+    }
+}

@@ -1,0 +1,174 @@
+//! Stored secrets, by operators. Reading one is an act like writing one.
+
+use std::sync::Arc;
+
+use domain::audit::Kind;
+use domain::credentials::kv;
+use domain::refusal::{Code, Refusal};
+use domain::secret::Secret;
+use domain::wire::{SecretAnswer, SecretHistory, SecretList, SecretVersion, SecretWrite};
+use uuid::Uuid;
+
+use super::error::Error;
+use super::rooms::Rooms;
+use super::sessions::Holder;
+use crate::audit::log;
+use crate::store::secrets::{History, Put, SecretError};
+
+/// Where a secret is: a mount and a path, both checked.
+#[derive(Clone, Debug)]
+pub struct At {
+    pub mount: String,
+    pub path: String,
+}
+
+impl At {
+    pub fn new(mount: &str, path: &str) -> Result<Self, Refusal> {
+        let path = path.trim_matches('/');
+        if !kv::is_path(mount) || mount.contains('/') || !kv::is_path(path) {
+            return Err(Refusal::new(Code::RequestMalformed)
+                .hint("a path is made of segments of letters, digits, '-', '_' and '.', with '/' between them"));
+        }
+        Ok(Self { mount: mount.to_owned(), path: path.to_owned() })
+    }
+
+    /// The whole mount, for listing.
+    pub fn mount(mount: &str) -> Result<Self, Refusal> {
+        Ok(Self { path: String::new(), ..Self::new(mount, "x")? })
+    }
+
+    /// What rights speak of: the path in the default mount, `mount/path` in another.
+    pub fn object(&self) -> String {
+        if self.mount == kv::DEFAULT_MOUNT { self.path.clone() } else { format!("{}/{}", self.mount, self.path) }
+    }
+}
+
+/// The operators' verbs on secrets.
+#[derive(Clone, Debug)]
+pub struct Secrets {
+    rooms: Arc<Rooms>,
+}
+
+impl Secrets {
+    pub const fn new(rooms: Arc<Rooms>) -> Self {
+        Self { rooms }
+    }
+
+    pub async fn read(&self, holder: &Holder, at: &At, version: Option<u32>, decision: Uuid) -> Result<SecretAnswer, Error> {
+        holder.require("secrets.read", Some(&at.object()))?;
+        let found = self.rooms.store.secrets().read(&at.mount, &at.path, version).await?;
+        self.remember(holder, Kind::SecretRead, at, &[found.version], decision).await?;
+        let data = serde_json::from_slice(found.data.expose())?;
+        Ok(SecretAnswer { data, version: found.version, created_at: found.created_at })
+    }
+
+    pub async fn list(&self, holder: &Holder, at: &At) -> Result<SecretList, Error> {
+        holder.require("secrets.list", Some(&at.object()))?;
+        Ok(SecretList { paths: self.rooms.store.secrets().list(&at.mount, &at.path).await? })
+    }
+
+    pub async fn history(&self, holder: &Holder, at: &At) -> Result<SecretHistory, Error> {
+        holder.require("secrets.list", Some(&at.object()))?;
+        Ok(told(self.rooms.store.secrets().history(&at.mount, &at.path).await?))
+    }
+
+    /// Writes a new version and returns its number.
+    pub async fn write(&self, holder: &Holder, at: &At, wanted: SecretWrite, decision: Uuid) -> Result<u32, Error> {
+        holder.require("secrets.write", Some(&at.object()))?;
+        if !wanted.data.is_object() {
+            return Err(Refusal::new(Code::RequestMalformed).hint("data: a secret is a JSON object").into());
+        }
+        let data = Secret::new(serde_json::to_vec(&wanted.data)?);
+        let record = self.record(holder, Kind::SecretWritten, at, &[], decision)?;
+        let (cas, metadata, now) = (wanted.cas, wanted.metadata.as_ref(), self.rooms.system.now());
+        let mut tx = self.rooms.store.begin().await?;
+        let version = tx.put_secret(&Put { mount: &at.mount, path: &at.path, data: &data, cas, metadata, now }).await?;
+        tx.remember(&[record.field("versions", version.to_string().as_str())]).await?;
+        tx.commit().await?;
+        Ok(version)
+    }
+
+    /// Makes the content of `version` the newest version and returns its number.
+    pub async fn roll_back(&self, holder: &Holder, at: &At, version: u32, decision: Uuid) -> Result<u32, Error> {
+        holder.require("secrets.write", Some(&at.object()))?;
+        let record = self.record(holder, Kind::SecretRolledBack, at, &[version], decision)?;
+        let mut tx = self.rooms.store.begin().await?;
+        let newest = tx.rollback_secret(&at.mount, &at.path, version, self.rooms.system.now()).await?;
+        tx.remember(&[record]).await?;
+        tx.commit().await?;
+        Ok(newest)
+    }
+
+    /// Marks versions as deleted or destroys them; none named means the newest.
+    pub async fn delete(
+        &self,
+        holder: &Holder,
+        at: &At,
+        versions: &[u32],
+        destroy: bool,
+        decision: Uuid,
+    ) -> Result<SecretHistory, Error> {
+        holder.require("secrets.delete", Some(&at.object()))?;
+        let kind = if destroy { Kind::SecretDestroyed } else { Kind::SecretDeleted };
+        let now = self.rooms.system.now();
+        let mut tx = self.rooms.store.begin().await?;
+        let changed = if destroy {
+            tx.destroy_secret(&at.mount, &at.path, versions, now).await?
+        } else {
+            tx.delete_secret(&at.mount, &at.path, versions, now).await?
+        };
+        tx.remember(&[self.record(holder, kind, at, &changed, decision)?]).await?;
+        tx.commit().await?;
+        Ok(told(self.rooms.store.secrets().history(&at.mount, &at.path).await?))
+    }
+
+    fn record(
+        &self,
+        holder: &Holder,
+        kind: Kind,
+        at: &At,
+        versions: &[u32],
+        decision: Uuid,
+    ) -> Result<domain::audit::Record, Error> {
+        let set = self.rooms.policies.active();
+        let about = holder.subject.about(decision, Some(holder.session.id), set.hash(), Some(&holder.session.role), None);
+        let mut record = log::act(&self.rooms.system, kind, &about, &format!("{}/{}", at.mount, at.path))?;
+        if !versions.is_empty() {
+            let versions: Vec<String> = versions.iter().map(u32::to_string).collect();
+            record = record.field("versions", versions.join(",").as_str());
+        }
+        Ok(record)
+    }
+
+    async fn remember(&self, holder: &Holder, kind: Kind, at: &At, versions: &[u32], decision: Uuid) -> Result<(), Error> {
+        let record = self.record(holder, kind, at, versions, decision)?;
+        self.rooms.store.remember(record).await.map_err(Error::from_write)?;
+        Ok(())
+    }
+}
+
+fn told(history: History) -> SecretHistory {
+    let versions = history.versions.into_iter();
+    let versions = versions.map(|info| SecretVersion {
+        version: info.version,
+        created_at: info.created_at,
+        deleted_at: info.deleted_at,
+        destroyed: info.destroyed,
+    });
+    SecretHistory { current: history.current, metadata: history.metadata, versions: versions.collect() }
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Unknown => Code::SecretUnknown.into(),
+            SecretError::Deleted => Code::SecretDeleted.into(),
+            SecretError::Conflict { current } => {
+                Refusal::new(Code::SecretConflict).hint(format!("the secret is at version {current}")).into()
+            }
+            SecretError::NotAnObject(place) => Refusal::new(Code::RequestMalformed).hint(format!("data: {place}")).into(),
+            SecretError::TooLarge => Code::RequestTooLarge.into(),
+            SecretError::Store(error) => error.into(),
+        }
+    }
+}

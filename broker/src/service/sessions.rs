@@ -1,0 +1,101 @@
+//! Who a session token is, and what its session may do as an operator.
+
+use std::sync::Arc;
+
+use domain::audit::Kind;
+use domain::credentials::operator;
+use domain::policy;
+use domain::refusal::{Code, Refusal};
+use uuid::Uuid;
+
+use super::bearer;
+use super::error::Error;
+use super::operators;
+use super::rooms::Rooms;
+use super::subject::Subject;
+use crate::audit::log;
+use crate::store::leases::Lease;
+use crate::store::sessions::Session;
+
+/// A session whose token was shown and that has not ended.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    pub session: Session,
+    pub subject: Subject,
+    /// The operator rights that the policy set of now gives it.
+    pub rights: Vec<String>,
+}
+
+impl Holder {
+    /// The session's claims without those that name a person.
+    pub fn public_claims(&self) -> serde_json::Value {
+        let clear =
+            |name: &str| self.subject.kind.as_ref().and_then(|kind| kind.claim(name)).is_some_and(|claim| !claim.personal);
+        let members = self.subject.claims.object().iter().filter(|(name, _)| clear(name));
+        members
+            .map(|(name, value)| (name.to_owned(), serde_json::to_value(value).unwrap_or_default()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
+    /// Refuses unless the session holds `right`, for `object` where the right speaks of one.
+    pub fn require(&self, right: &str, object: Option<&str>) -> Result<(), Error> {
+        if operator::allows(&self.rights, right, object) {
+            return Ok(());
+        }
+        let wanted = object.map_or_else(|| right.to_owned(), |object| format!("{right}:{object}"));
+        Err(Refusal::new(Code::RightMissing).hint(format!("the right {wanted} is needed")).into())
+    }
+}
+
+/// Looks sessions up and ends them.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    rooms: Arc<Rooms>,
+}
+
+impl Sessions {
+    pub const fn new(rooms: Arc<Rooms>) -> Self {
+        Self { rooms }
+    }
+
+    /// The session of a token. It is decided again: a role that the policy set has taken away takes the session with it.
+    pub async fn authenticate(&self, token: &str) -> Result<Session, Error> {
+        let hash = bearer::hash(token).ok_or(Code::SessionUnknown)?;
+        let session = self.rooms.store.session_by_token(&hash).await?.ok_or(Code::SessionUnknown)?;
+        if !session.is_open(self.rooms.system.now()) {
+            return Err(Code::SessionUnknown.into());
+        }
+        Ok(session)
+    }
+
+    /// The session with its subject and the rights of now.
+    pub async fn holder(&self, token: &str) -> Result<Holder, Error> {
+        let session = self.authenticate(token).await?;
+        let set = self.rooms.policies.active();
+        if session.issuer == operators::BOOTSTRAP {
+            let rights = operators::rights_of_role(&set, &session.role);
+            return Ok(Holder { subject: Subject::nobody(operators::BOOTSTRAP), session, rights });
+        }
+        let subject = Subject::of_session(&set, &session)?;
+        let now = self.rooms.system.now().unix_timestamp();
+        let role = Some(session.role.as_str());
+        let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials: &[], ttl: None, now };
+        let rights = policy::decide_in_session(&set, &ask, session.ends_at.unix_timestamp())?.rights;
+        Ok(Holder { session, subject, rights })
+    }
+
+    /// Ends the session: its token is worth nothing from now on, and its leases are taken back.
+    pub async fn end(&self, session: &Session, decision: Uuid) -> Result<Vec<Lease>, Error> {
+        let rooms = &self.rooms;
+        let record = log::happened(&rooms.system, Kind::SessionEnded, decision, session.id, None, &session.role)?;
+        rooms.store.end_session(session.id, rooms.system.now(), &[record]).await?;
+        rooms.leases.wait_for_session(session.id).await
+    }
+
+    /// Remembers an operator's act.
+    pub async fn remember(&self, record: domain::audit::Record) -> Result<(), Error> {
+        self.rooms.store.remember(record).await.map_err(Error::from_write)?;
+        Ok(())
+    }
+}

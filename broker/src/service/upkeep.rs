@@ -1,0 +1,94 @@
+//! What keeps an installation in order: its clock, its old rows, its keys.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use domain::audit::Kind;
+
+use super::error::Error;
+use super::readiness::{Readiness, Reason};
+use super::rooms::Rooms;
+use crate::audit::log;
+use crate::oidc::keys::KeyCache;
+use crate::system::FollowingClock;
+
+/// A replica whose own clock is further off than this leaves rotation.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
+
+/// Records moved to the active key generation in one run.
+const REWRAP_BATCH: i64 = 500;
+
+/// Rows removed in one statement.
+const SWEEP_BATCH: i64 = 5_000;
+
+/// How long leases and sessions that are over stay, to be looked at. The audit trail keeps what it says of them.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Keeps things in order.
+#[derive(Clone, Debug)]
+pub struct Upkeep {
+    rooms: Arc<Rooms>,
+    clock: Arc<FollowingClock>,
+    keys: Arc<KeyCache>,
+    readiness: Readiness,
+}
+
+impl Upkeep {
+    pub const fn new(rooms: Arc<Rooms>, clock: Arc<FollowingClock>, keys: Arc<KeyCache>, readiness: Readiness) -> Self {
+        Self { rooms, clock, keys, readiness }
+    }
+
+    /// How long the clock may run unwatched; short while the database does not answer.
+    pub fn clock_interval(&self) -> Duration {
+        if self.readiness.check().is_ok() { Duration::from_secs(10) } else { Duration::from_secs(1) }
+    }
+
+    /// Asks the database for the time and follows it.
+    pub async fn follow_clock(&self) -> Result<(), Error> {
+        let (asked, started) = (FollowingClock::machine(), Instant::now());
+        let database = match self.rooms.store.database_time().await {
+            Ok(database) => database,
+            Err(error) => {
+                self.readiness.set(Reason::DatabaseUnreachable, true);
+                return Err(error.into());
+            }
+        };
+        let offset = self.clock.follow(asked, started.elapsed(), database);
+        self.readiness.set(Reason::DatabaseUnreachable, false);
+        self.readiness.set(Reason::ClockOff, offset.unsigned_abs() > CLOCK_TOLERANCE);
+        self.rooms.metrics.clock_offset(offset.as_seconds_f64());
+        let set = self.rooms.policies.active();
+        for status in self.keys.status() {
+            if let (Some(issuer), Some(age)) = (set.issuer_by_url(&status.issuer), status.age) {
+                self.rooms.metrics.keys_age(&issuer.name, age);
+            }
+            if status.stale {
+                self.rooms.metrics.alarm("issuer_keys_stale");
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes rows that nothing needs any more.
+    pub async fn sweep(&self) -> Result<(), Error> {
+        let (store, now) = (&self.rooms.store, self.rooms.system.now());
+        while store.forget_uses(now, SWEEP_BATCH).await? == SWEEP_BATCH.unsigned_abs() {}
+        store.forget_leases(now - KEPT, SWEEP_BATCH).await?;
+        store.forget_sessions(now - KEPT, SWEEP_BATCH).await?;
+        self.rooms.leases.watch_overdue().await
+    }
+
+    /// Moves sealed records to the active generation until none is left on an older one, then retires it.
+    pub async fn rewrap(&self) -> Result<(), Error> {
+        let store = &self.rooms.store;
+        while store.rewrap(REWRAP_BATCH).await?.moved > 0 {}
+        let record = log::own(&self.rooms.system, Kind::KeyRetired)?;
+        let retired = store
+            .retire(self.rooms.system.now(), |generation| record.clone().field("generation", i64::from(generation.0)))
+            .await?;
+        for generation in retired {
+            tracing::info!(generation = generation.0, "a generation of the data key is retired");
+        }
+        Ok(())
+    }
+}
