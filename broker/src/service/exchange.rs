@@ -155,8 +155,8 @@ impl Exchange {
     /// Until when a use must be remembered: as long as the token could be accepted anywhere, and a margin.
     fn use_ends(&self, verified: &Verified) -> OffsetDateTime {
         let seconds = verified.expires_at.saturating_add(2 * self.rooms.verifier.leeway()).saturating_add(USE_MARGIN);
-        // The verifier bounds the expiry, so this cannot overflow a calendar.
-        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH + Duration::from_secs(1 << 40))
+        // The verifier bounds the expiry to what a calendar holds; were it not so, two days cover every token that it accepts.
+        OffsetDateTime::from_unix_timestamp(seconds).unwrap_or_else(|_| self.rooms.system.now() + time::Duration::days(2))
     }
 
     async fn verify(&self, set: &PolicySet, ask: &Ask) -> Result<Verified, Error> {
