@@ -120,8 +120,8 @@ mod tests {
             role: "shop-deploy",
             claims: &claims,
             params: &params,
-            ttl: Duration::from_secs(900),
-            expires_at: now + Duration::from_secs(900),
+            ttl: Duration::from_mins(15),
+            expires_at: now + Duration::from_mins(15),
             create_deadline: now + Duration::from_secs(10),
             input: None,
         };

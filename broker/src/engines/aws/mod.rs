@@ -29,7 +29,7 @@ use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoke
 /// How long one attempt may take; there are two.
 const ATTEMPT: Duration = Duration::from_secs(4);
 /// The longest session that a caller gets which is itself in an assumed role.
-const CHAINED: Duration = Duration::from_secs(3600);
+const CHAINED: Duration = Duration::from_hours(1);
 
 /// `[engine.aws]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

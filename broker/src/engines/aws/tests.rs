@@ -16,7 +16,7 @@ use crate::system::System;
 /// The canary that must never show.
 const SECRET: &str = "wJalrCanarySecretKey";
 
-fn params(more: Value) -> Params {
+fn params(more: &Value) -> Params {
     let mut all = json!({"role_arn": "arn:aws:iam::000000000000:role/shop-deploy", "region": "eu-central-1"});
     all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(all).unwrap()
@@ -151,7 +151,7 @@ async fn sends_everything_that_the_role_says() {
         "session_policy": "{\"Version\":\"2012-10-17\",\"Statement\":[]}",
         "policy_arns": ["arn:aws:iam::aws:policy/ReadOnlyAccess"], "session_name": "gh-1-7-1",
     });
-    let (plan, issued) = ask(&engine(&endpoint, "AKIA", "x"), params(more), 7200).await.unwrap();
+    let (plan, issued) = ask(&engine(&endpoint, "AKIA", "x"), params(&more), 7200).await.unwrap();
 
     assert_eq!((plan.upstream.as_deref(), plan.revocable, plan.leased), (Some("gh-1-7-1"), false, true));
     let form = &sts.asked("AssumeRole")[0];
@@ -183,11 +183,11 @@ async fn sends_everything_that_the_role_says() {
 async fn a_caller_in_a_role_gets_an_hour_and_says_so() {
     let (sts, endpoint) = sts_for(IN_ROLE).await;
     let engine = engine(&endpoint, "ASIA", "x");
-    let (_, issued) = ask(&engine, params(json!({})), 7200).await.unwrap();
+    let (_, issued) = ask(&engine, params(&json!({})), 7200).await.unwrap();
     assert_eq!(sts.asked("AssumeRole")[0]["DurationSeconds"], "3600");
     assert!(issued.facts["ttl_limited_by"].contains("assumed role"));
 
-    let (_, short) = ask(&engine, params(json!({})), 900).await.unwrap();
+    let (_, short) = ask(&engine, params(&json!({})), 900).await.unwrap();
     assert_eq!(sts.asked("AssumeRole")[1]["DurationSeconds"], "900");
     assert_eq!(short.facts.get("ttl_limited_by"), None);
     assert_eq!(sts.asked("GetCallerIdentity").len(), 1, "asked once");
@@ -196,7 +196,7 @@ async fn a_caller_in_a_role_gets_an_hour_and_says_so() {
 #[tokio::test]
 async fn the_lease_names_the_session_that_has_no_name() {
     let (sts, endpoint) = sts_for(USER).await;
-    let (plan, _) = ask(&engine(&endpoint, "AKIA", "x"), params(json!({})), 900).await.unwrap();
+    let (plan, _) = ask(&engine(&endpoint, "AKIA", "x"), params(&json!({})), 900).await.unwrap();
     let name = plan.upstream.unwrap();
     assert_eq!(sts.asked("AssumeRole")[0]["RoleSessionName"], name);
     assert_eq!(name.len(), "daypass-".len() + 32);
@@ -209,7 +209,7 @@ async fn passes_the_refusal_of_aws_on() {
     {
         let (_, endpoint) =
             Sts::start(move |action| if action == "AssumeRole" { refused(status, code) } else { identity(USER) }).await;
-        let error = ask(&engine(&endpoint, "AKIA", SECRET), params(json!({})), 900).await.unwrap_err();
+        let error = ask(&engine(&endpoint, "AKIA", SECRET), params(&json!({})), 900).await.unwrap_err();
         let text = format!("{error}");
         match (&error, is_refusal) {
             (EngineError::TargetRefused(_), true) | (EngineError::TargetUnavailable(_), false) => {}
@@ -229,14 +229,14 @@ async fn an_answer_that_cannot_be_read_shows_nothing_of_it() {
             },
         )
         .await;
-    let error = ask(&engine(&endpoint, "AKIA", "x"), params(json!({})), 900).await.unwrap_err();
+    let error = ask(&engine(&endpoint, "AKIA", "x"), params(&json!({})), 900).await.unwrap_err();
     assert!(matches!(error, EngineError::TargetUnavailable(_)), "{error:?}");
     assert!(!format!("{error} {error:?}").contains(SECRET));
 }
 
 #[tokio::test]
 async fn an_sts_that_is_not_there_is_unavailable() {
-    let error = ask(&engine("http://127.0.0.1:1", "AKIA", SECRET), params(json!({})), 900).await.unwrap_err();
+    let error = ask(&engine("http://127.0.0.1:1", "AKIA", SECRET), params(&json!({})), 900).await.unwrap_err();
     assert!(matches!(error, EngineError::TargetUnavailable(_)), "{error:?}");
     assert!(!format!("{error} {error:?}").contains(SECRET));
 }
@@ -303,7 +303,7 @@ fn refuses_what_aws_would_refuse() {
         (json!({"external_id": "a b"}), false),
         (json!({"region": "evil.example/"}), false),
     ] {
-        let params = params(more.clone());
+        let params = params(&more);
         let name = params.session_name.clone().unwrap_or_else(|| "daypass-1".to_owned());
         let checked = limits::check(&params, &name);
         assert_eq!(checked.is_ok(), fits, "{more}: {checked:?}");
@@ -335,7 +335,7 @@ async fn leased_keys_are_those_of_the_role() {
         return;
     };
     let more = json!({"session_tags": {"repository": "acme/shop"}, "session_name": "gh-1-7-1"});
-    let (_, issued) = ask(&engine(&endpoint, "test", "test"), params(more), 900).await.unwrap();
+    let (_, issued) = ask(&engine(&endpoint, "test", "test"), params(&more), 900).await.unwrap();
 
     let surroundings = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(Region::new("eu-central-1")).no_credentials();
     let value = |name: &str| issued.values[name].expose().clone();
@@ -345,7 +345,7 @@ async fn leased_keys_are_those_of_the_role() {
     let caller = Client::from_conf(config.build()).get_caller_identity().send().await.unwrap();
     assert_eq!(caller.arn(), Some("arn:aws:sts::000000000000:assumed-role/shop-deploy/gh-1-7-1"));
 
-    let nobody = params(json!({"role_arn": "arn:aws:iam::000000000000:role/nobody-made-this"}));
+    let nobody = params(&json!({"role_arn": "arn:aws:iam::000000000000:role/nobody-made-this"}));
     let error = ask(&engine(&endpoint, "test", "test"), nobody, 900).await.unwrap_err();
     assert!(matches!(&error, EngineError::TargetRefused(text) if text.starts_with("AccessDenied")), "{error:?}");
 }

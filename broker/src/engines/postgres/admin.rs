@@ -17,7 +17,7 @@ use crate::store::Connection;
 /// How long a target may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// A session nobody uses is closed after this time.
-const IDLE: Duration = Duration::from_secs(300);
+const IDLE: Duration = Duration::from_mins(5);
 /// Raised by our own check when the create deadline is over.
 pub(super) const TOO_LATE: &str = "DP001";
 
@@ -97,13 +97,12 @@ impl Admin {
             Ok(home) => home.map_err(map)?,
             Err(_) => return Err(late()),
         };
-        match tokio::time::timeout_at(start + limit, work(&mut home)).await {
-            Ok(done) => done,
-            Err(_) => {
-                // It may hang in the middle of an answer and must not go back to the pool.
-                home.close_on_drop();
-                Err(late())
-            }
+        if let Ok(done) = tokio::time::timeout_at(start + limit, work(&mut home)).await {
+            done
+        } else {
+            // It may hang in the middle of an answer and must not go back to the pool.
+            home.close_on_drop();
+            Err(late())
         }
     }
 
@@ -182,7 +181,7 @@ pub(super) fn map(error: sqlx::Error) -> EngineError {
 
 fn is_loopback(url: &Url) -> bool {
     // The scheme is not one of the web's, so that an address in the host is still text.
-    match url.host_str().map(|host| Host::parse(host)) {
+    match url.host_str().map(Host::parse) {
         Some(Ok(Host::Domain(name))) => name == "localhost",
         Some(Ok(Host::Ipv4(address))) => address.is_loopback(),
         Some(Ok(Host::Ipv6(address))) => address.is_loopback(),

@@ -49,7 +49,7 @@ async fn the_target_itself_refuses_after_the_deadline() {
     for server in servers() {
         let shop = Shop::open(server).await;
         // The statements outlast the deadline, so that the check at the end of the transaction is the one that holds.
-        shop.configure(json!({"statements": {"rw": {"create": ["select pg_sleep(1.5)"]}}}));
+        shop.configure(&json!({"statements": {"rw": {"create": ["select pg_sleep(1.5)"]}}}));
         let mut ask = shop.ask();
         ask.create_deadline = shop.bench.system.now() + Duration::from_secs(1);
         let plan = shop.engine.plan(&shop.bench, &ask).await.unwrap();
@@ -65,7 +65,7 @@ async fn clients_in_a_reconnect_loop_get_nothing_after_the_end() {
     for server in servers() {
         let shop = Shop::open(server).await;
         // Few rounds, so that the clients come back as fast as they can.
-        shop.configure(json!({"connection_limit": 20, "scram_iterations": 16}));
+        shop.configure(&json!({"connection_limit": 20, "scram_iterations": 16}));
         let login = shop.issue().await.unwrap();
         let over = Arc::new(AtomicBool::new(false));
         let before = Arc::new(AtomicU32::new(0));
@@ -170,24 +170,24 @@ async fn errors_hold_no_admin_password_and_say_whose_fault_it_is() {
     let settings = json!({"statements": {"rw": {"create": ["grant nobody_knows to {{name}}"]}}});
     let at = |host: &str| format!("postgresql://{ADMIN}@{host}/{}", shop.database);
 
-    shop.connect_as(&at(&format!("127.0.0.1:{}", server.port)), settings.clone());
+    shop.connect_as(&at(&format!("127.0.0.1:{}", server.port)), &settings);
     let refused = shop.issue().await.err().unwrap();
     assert!(matches!(&refused, EngineError::TargetRefused(text) if text.contains("nobody_knows")), "{refused}");
 
-    shop.connect_as(&format!("postgresql://{ADMIN}_x@127.0.0.1:{}/{}", server.port, shop.database), settings.clone());
+    shop.connect_as(&format!("postgresql://{ADMIN}_x@127.0.0.1:{}/{}", server.port, shop.database), &settings);
     let no_login = shop.issue().await.err().unwrap();
     assert!(matches!(&no_login, EngineError::TargetRefused(_)), "{no_login}");
 
-    shop.connect_as(&at("127.0.0.1:1"), settings.clone());
+    shop.connect_as(&at("127.0.0.1:1"), &settings);
     let down = shop.issue().await.err().unwrap();
     assert!(matches!(&down, EngineError::TargetUnavailable(_)), "{down}");
 
     let in_url = format!("postgresql://{ADMIN}:{ADMIN_PASSWORD}@127.0.0.1/{}", shop.database);
-    shop.connect_as(&in_url, settings.clone());
+    shop.connect_as(&in_url, &settings);
     let misplaced = shop.issue().await.err().unwrap();
     assert!(matches!(&misplaced, EngineError::Misconfigured(text) if text.contains("password_file")), "{misplaced}");
 
-    shop.connect_as(&format!("postgresql://{ADMIN}:{ADMIN_PASSWORD}@[bad/x"), settings);
+    shop.connect_as(&format!("postgresql://{ADMIN}:{ADMIN_PASSWORD}@[bad/x"), &settings);
     let garbled = shop.issue().await.err().unwrap();
     for error in [refused, no_login, down, misplaced, garbled] {
         assert!(!format!("{error} {error:?}").contains(ADMIN_PASSWORD), "{error:?}");
@@ -207,7 +207,7 @@ async fn refuses_roles_and_statements_that_the_connection_does_not_list() {
     let unknown = shop.engine.plan(&shop.bench, &ask).await.unwrap_err();
     assert!(matches!(&unknown, EngineError::Misconfigured(text) if text.contains("it has: rw")), "{unknown}");
 
-    shop.configure(json!({"statments": {}}));
+    shop.configure(&json!({"statments": {}}));
     let misspelt = shop.issue().await.err().unwrap();
     assert!(matches!(&misspelt, EngineError::Misconfigured(text) if text.contains("statments")), "{misspelt}");
 }

@@ -36,7 +36,7 @@ async fn a_leased_login_works_and_ends() {
 async fn the_role_says_whose_it_is_and_is_bounded() {
     for server in servers() {
         let shop = Shop::open(server).await;
-        shop.configure(json!({"connection_limit": 2}));
+        shop.configure(&json!({"connection_limit": 2}));
         let login = shop.issue().await.unwrap();
 
         let mut root = server.root("postgres").await;
@@ -111,7 +111,7 @@ async fn leaves_its_objects_to_the_heir_that_the_connection_names() {
             ),
         )
         .await;
-        shop.configure(json!({"reassign_to": format!("{}_heir", shop.database)}));
+        shop.configure(&json!({"reassign_to": format!("{}_heir", shop.database)}));
         let login = shop.issue().await.unwrap();
         run(&mut shop.log_in(&login).await.unwrap(), "create table kept (id int)").await;
 
@@ -138,7 +138,7 @@ async fn rights_in_several_databases_come_and_go() {
             )
             .await;
         }
-        shop.configure(json!({"statements": {"rw": {
+        shop.configure(&json!({"statements": {"rw": {
             "create": ["grant select on facts to {{name}} -- read only"],
             "revoke": ["revoke select on facts from {{name}}"],
             "databases": [shop.database, other],
@@ -162,7 +162,7 @@ async fn already_gone_is_success() {
         assert!(matches!(shop.revoke(&login.plan).await.unwrap(), Revoked::Fenced(_)));
 
         let mut ask = shop.ask();
-        ask.create_deadline = shop.bench.system.now() - Duration::from_secs(60);
+        ask.create_deadline = shop.bench.system.now() - Duration::from_mins(1);
         let never_made = shop.engine.plan(&shop.bench, &ask).await.unwrap();
         assert_eq!(shop.revoke(&never_made).await.unwrap(), Revoked::Gone);
         assert!(!shop.role_exists(&never_made).await);
@@ -196,6 +196,14 @@ async fn two_workers_at_once_do_no_harm() {
             let (one, other) = tokio::join!(shop.revoke(&login.plan), shop.revoke(&login.plan));
             assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
             assert!(shop.log_in(&login).await.is_err());
+            // What is left at most holds the name.
+            let mut root = server.root("postgres").await;
+            let alive: bool = sqlx::query_scalar("select exists (select from pg_roles where rolname = $1 and rolcanlogin)")
+                .bind(login.plan.upstream.as_deref())
+                .fetch_one(&mut root)
+                .await
+                .unwrap();
+            assert!(!alive);
         }
     }
 }

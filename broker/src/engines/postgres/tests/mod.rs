@@ -56,18 +56,18 @@ impl Shop {
             Bench { system, deployment: "abcdef".to_owned(), connections: Connections::default(), secrets: Secrets::default() };
         let shop =
             Self { server, database, engine: Postgres::default(), bench, claims: Claims::from_verified(Object::default()) };
-        shop.configure(json!({}));
+        shop.configure(&json!({}));
         shop
     }
 
     /// Puts the connection in place, with `more` in its settings.
-    fn configure(&self, more: Value) {
+    fn configure(&self, more: &Value) {
         let mut settings = json!({"statements": {"rw": {"create": [format!("grant {}_rw to {{{{name}}}}", self.database)]}}});
         settings.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        self.connect_as(&format!("postgresql://{ADMIN}@127.0.0.1:{}/{}", self.server.port, self.database), settings);
+        self.connect_as(&format!("postgresql://{ADMIN}@127.0.0.1:{}/{}", self.server.port, self.database), &settings);
     }
 
-    fn connect_as(&self, url: &str, settings: Value) {
+    fn connect_as(&self, url: &str, settings: &Value) {
         static VERSION: AtomicU32 = AtomicU32::new(1);
         self.bench.connections.replace(vec![Connection {
             name: "shop".to_owned(),
@@ -88,8 +88,8 @@ impl Shop {
             role: "shop-deploy",
             claims: &self.claims,
             params: Params { connection: "shop".to_owned(), statements: "rw".to_owned() },
-            ttl: Duration::from_secs(600),
-            expires_at: now + Duration::from_secs(600),
+            ttl: Duration::from_mins(10),
+            expires_at: now + Duration::from_mins(10),
             create_deadline: now + Duration::from_secs(10),
             input: None,
         }

@@ -20,7 +20,7 @@ async fn a_superuser_can_be_the_administrator() {
         run(&mut server.root("postgres").await, &format!("create role {user} superuser login password '{ADMIN_PASSWORD}'")).await;
         shop.connect_as(
             &format!("postgresql://{user}@127.0.0.1:{}/{}", server.port, shop.database),
-            json!({"statements": statements(&shop)}),
+            &json!({"statements": statements(&shop)}),
         );
         let login = shop.issue().await.unwrap();
         let mut session = shop.log_in(&login).await.unwrap();
@@ -46,7 +46,7 @@ async fn an_administrator_that_does_not_inherit_works_or_is_told_why_not() {
         .await;
         shop.connect_as(
             &format!("postgresql://{user}@127.0.0.1:{}/{}", server.port, shop.database),
-            json!({"statements": statements(&shop)}),
+            &json!({"statements": statements(&shop)}),
         );
         let login = shop.issue().await.unwrap();
         let ended = shop.revoke(&login.plan).await;
@@ -88,10 +88,10 @@ async fn a_changed_connection_counts_at_once() {
     let server = &servers()[0];
     let shop = Shop::open(server).await;
     let url = format!("postgresql://{ADMIN}@127.0.0.1:{}/{}", server.port, shop.database);
-    shop.connect_as(&url.replace(&shop.database, "no_such_database"), json!({"statements": statements(&shop)}));
+    shop.connect_as(&url.replace(&shop.database, "no_such_database"), &json!({"statements": statements(&shop)}));
     let wrong = shop.issue().await.err().unwrap();
     assert!(matches!(&wrong, EngineError::TargetRefused(text) if text.contains("3D000")), "{wrong}");
-    shop.connect_as(&url, json!({"statements": statements(&shop)}));
+    shop.connect_as(&url, &json!({"statements": statements(&shop)}));
     let login = shop.issue().await.unwrap();
     assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
 }
@@ -105,11 +105,11 @@ async fn the_servers_certificate_is_checked() {
         };
         let shop = Shop::open(server).await;
         let url = format!("postgresql://{ADMIN}@127.0.0.1:{}/{}?sslmode=verify-full", server.port, shop.database);
-        shop.connect_as(&url, json!({"statements": statements(&shop)}));
+        shop.connect_as(&url, &json!({"statements": statements(&shop)}));
         let unknown = shop.issue().await.err().unwrap();
         assert!(matches!(&unknown, EngineError::TargetUnavailable(text) if text.contains("certificate")), "{unknown}");
 
-        shop.connect_as(&url, json!({"statements": statements(&shop), "ca_file": certificate}));
+        shop.connect_as(&url, &json!({"statements": statements(&shop), "ca_file": certificate}));
         let login = shop.issue().await.unwrap();
         assert!(login.value("url").ends_with("?sslmode=verify-full"));
         assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "PostgreSQL {}", server.version);
