@@ -6,8 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::secret::Secret;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
 use url::{Host, Url};
 
 use super::EngineError;
@@ -28,6 +29,20 @@ pub(super) struct Admin {
     options: PgConnectOptions,
     database: String,
     ssl_mode: &'static str,
+}
+
+/// A session of the pool. One that was given up in the middle of an answer is closed instead of going back.
+struct Lent {
+    session: PoolConnection<Postgres>,
+    answered: bool,
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.session.close_on_drop();
+        }
+    }
 }
 
 /// One administrator for each connection, of its last version.
@@ -94,16 +109,12 @@ impl Admin {
         let start = tokio::time::Instant::now();
         let late = || EngineError::TargetUnavailable(format!("it did not answer within {} s", limit.as_secs()));
         let mut home = match tokio::time::timeout(limit, self.pool.acquire()).await {
-            Ok(home) => home.map_err(map)?,
+            Ok(home) => Lent { session: home.map_err(map)?, answered: false },
             Err(_) => return Err(late()),
         };
-        if let Ok(done) = tokio::time::timeout_at(start + limit, work(&mut home)).await {
-            done
-        } else {
-            // It may hang in the middle of an answer and must not go back to the pool.
-            home.close_on_drop();
-            Err(late())
-        }
+        let done = tokio::time::timeout_at(start + limit, work(&mut home.session)).await;
+        home.answered = done.is_ok();
+        done.unwrap_or_else(|_| Err(late()))
     }
 
     /// A session of its own in another database of the same server.

@@ -17,7 +17,7 @@ use crate::system::System;
 /// How long after the deadline a name is still held, so that replicas whose clocks differ agree that nobody creates it any more.
 const DEADLINE_MARGIN: time::Duration = time::Duration::seconds(10);
 /// How long one attempt may take.
-const WHOLE: Duration = Duration::from_secs(45);
+const WHOLE: Duration = Duration::from_secs(25);
 /// How long to wait for sessions to end.
 const SESSIONS: Duration = Duration::from_secs(5);
 /// Begins the comment of a role that only holds a name.
@@ -219,7 +219,7 @@ async fn drop_owned(home: &mut PgConnection, settings: &Settings, role: &Shut) -
 }
 
 fn script(revoking: &str, drop_owned: &str) -> String {
-    let limits = "set local statement_timeout to '30s';\nset local lock_timeout to '3s';\n";
+    let limits = "set local statement_timeout to '20s';\nset local lock_timeout to '3s';\n";
     if revoking.is_empty() {
         return format!("{limits}{drop_owned}");
     }
