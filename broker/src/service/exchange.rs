@@ -223,7 +223,7 @@ impl Exchange {
         let mut making = match Making::plan(rooms, case, inputs).await {
             Ok(making) => making,
             Err(Error::Refused(refusal)) => {
-                rooms.denials.record(&case.about(), &refusal).await;
+                rooms.denials.record(&case.refused(), &refusal).await;
                 return Err(refusal.into());
             }
             Err(fault) => return Err(fault),
@@ -286,7 +286,7 @@ impl Exchange {
                 Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
                 Err(error) => return Err(Error::from_write(error)),
             };
-            rooms.denials.record(&case.about(), &refusal).await;
+            rooms.denials.record(&case.refused(), &refusal).await;
             return Err(refusal.into());
         }
         Err(Refusal::new(Code::InProgress).retry_after(2).into())
@@ -348,6 +348,11 @@ impl Case<'_> {
     /// What a record about this ask says of its subject.
     fn about(&self) -> About<'_> {
         self.subject.about(self.decision, Some(self.session), self.set.hash(), Some(&self.allowed.role), Some(self.allowed.row))
+    }
+
+    /// The same for a refusal: an ask that was to open its session has opened none.
+    fn refused(&self) -> About<'_> {
+        About { session: (!self.opens).then_some(self.session), ..self.about() }
     }
 
     const fn word(&self, opening: Kind, later: Kind) -> Kind {

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::lease::State;
-use domain::policy::Glob;
 use domain::secret::Secret;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -83,9 +82,6 @@ impl Making {
                 .plan(engine, &rooms.bench, &errand)
                 .await
                 .map_err(|error| told(case, engine, &planned.name, error))?;
-            if let Some(connection) = &plan.connection {
-                allowed_on(rooms, case, connection).map_err(|error| told(case, engine, &planned.name, error))?;
-            }
             let mut item = Item {
                 lease,
                 name: planned.name.clone(),
@@ -231,17 +227,6 @@ impl Making {
 
     fn settled_state(&self, item: &Item) -> State {
         if item.plan.revocable { State::Active } else { State::Passive }
-    }
-}
-
-/// A connection serves the roles that it names and no others, whatever a policy file says.
-fn allowed_on(rooms: &Rooms, case: &Case<'_>, name: &str) -> Result<(), EngineError> {
-    let role = &case.allowed.role;
-    let matches = |pattern: &String| pattern == role || Glob::new(pattern).is_ok_and(|glob| glob.matches(role, false));
-    match rooms.bench.connections.get(name) {
-        Some(connection) if connection.allowed_roles.iter().any(matches) => Ok(()),
-        Some(_) => Err(EngineError::Misconfigured(format!("the connection {name:?} does not allow the role {role:?}"))),
-        None => Err(EngineError::Misconfigured(format!("there is no connection {name:?}"))),
     }
 }
 
