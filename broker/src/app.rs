@@ -371,7 +371,7 @@ async fn reload_on_signal(
             Ok(true) => tracing::info!("a new policy set is active"),
             Ok(false) => tracing::info!("the policy set has not changed"),
             Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the policy set cannot be used; the one before stays active")
+                tracing::error!(error = format!("{error:#}"), "the policy set cannot be used; the one before stays active");
             }
         }
     }

@@ -231,7 +231,7 @@ impl Config {
             (Some(_), None) | (None, Some(_)) => {}
             _ => problems.push("[seal] needs exactly one of file and environment".to_owned()),
         }
-        if self.verify.leeway > Duration::from_secs(60) {
+        if self.verify.leeway > Duration::from_mins(1) {
             problems.push("[verify] leeway is at most 60s".to_owned());
         }
         if self.database.max_connections < 2 {
@@ -258,7 +258,7 @@ impl Config {
 fn password_in_url(place: &str, url: &str, problems: &mut Vec<String>) {
     match url::Url::parse(url) {
         Ok(url) if url.password().is_some() => {
-            problems.push(format!("{place} url holds a password; put it in a file and name it as password_file"))
+            problems.push(format!("{place} url holds a password; put it in a file and name it as password_file"));
         }
         Ok(_) => {}
         Err(error) => problems.push(format!("{place} url cannot be read: {error}")),
@@ -278,12 +278,11 @@ impl Reader {
     }
 
     fn section<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
-        match self.table.remove(name) {
-            Some(value) => self.read(name, value),
-            None => {
-                self.problems.push(format!("[{name}] is missing"));
-                None
-            }
+        if let Some(value) = self.table.remove(name) {
+            self.read(name, value)
+        } else {
+            self.problems.push(format!("[{name}] is missing"));
+            None
         }
     }
 

@@ -1,5 +1,7 @@
 //! Imports run down only: this reads the `use` lines of the broker and fails when one runs up or sideways.
 
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail like the test itself")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,6 @@
 //! The verbs of `daypass-broker` beside serving.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,7 +113,8 @@ fn refusals() -> String {
         .to_owned();
     for code in Code::ALL {
         let status = crate::http::status(*code).as_u16();
-        text.push_str(&format!("| `{code}` | {status} | {} | {} |\n", code.sentence(), code.remedy()));
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "| `{code}` | {status} | {} | {} |", code.sentence(), code.remedy());
     }
     text
 }
@@ -164,5 +166,8 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

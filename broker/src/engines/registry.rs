@@ -166,7 +166,7 @@ mod tests {
         let missing: Vec<_> = domain::credentials::ENGINES
             .iter()
             .map(|engine| engine.name())
-            .filter(|name| **name != "operator" && engines.order(name).is_err())
+            .filter(|name| *name != "operator" && engines.order(name).is_err())
             .collect();
         assert_eq!(missing, Vec::<&str>::new());
     }

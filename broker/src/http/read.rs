@@ -17,7 +17,8 @@ pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resul
         return Err(Refusal::new(Code::RequestMalformed).hint("send Content-Type: application/json"));
     }
     let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
-        let full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        let cause = std::error::Error::source(&error);
+        let full = cause.is_some_and(|cause| cause.downcast_ref::<http_body_util::LengthLimitError>().is_some());
         if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
     })?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };

@@ -80,7 +80,15 @@ impl Exchange {
         let verified = self.verify(&set, &ask).await?;
         let subject = Subject::of_token(&set, &verified)?;
         rooms.limiter.admit(&subject)?;
-        let allowed = self.decide(&set, &subject, None, ask.role.as_deref(), &ask.credentials, ask.ttl, ask.decision).await?;
+        let allowed = self
+            .decide(
+                &set,
+                &subject,
+                None,
+                Wish { role: ask.role.as_deref(), credentials: &ask.credentials, ttl: ask.ttl },
+                ask.decision,
+            )
+            .await?;
 
         let session = rooms.system.row_id()?;
         let token = bearer::new_token(&rooms.system)?;
@@ -130,8 +138,8 @@ impl Exchange {
         let set = self.rooms.policies.active();
         let subject = Subject::of_session(&set, session)?;
         self.rooms.limiter.admit(&subject)?;
-        let role = Some(session.role.as_str());
-        let allowed = self.decide(&set, &subject, Some(session), role, &ask.credentials, ask.ttl, ask.decision).await?;
+        let wish = Wish { role: Some(&session.role), credentials: &ask.credentials, ttl: ask.ttl };
+        let allowed = self.decide(&set, &subject, Some(session), wish, ask.decision).await?;
         let case = Case {
             decision: ask.decision,
             opens: false,
@@ -181,11 +189,10 @@ impl Exchange {
         set: &PolicySet,
         subject: &Subject,
         session: Option<&Session>,
-        role: Option<&str>,
-        credentials: &[String],
-        ttl: Option<Duration>,
+        wish: Wish<'_>,
         decision: Uuid,
     ) -> Result<Allowed, Error> {
+        let Wish { role, credentials, ttl } = wish;
         let now = self.rooms.system.now().unix_timestamp();
         let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials, ttl, now };
         let decided = match session {
@@ -329,6 +336,14 @@ impl Exchange {
         }
         rooms.leases.wake();
     }
+}
+
+/// What the caller would like, of what it may.
+#[derive(Clone, Copy, Debug)]
+struct Wish<'a> {
+    role: Option<&'a str>,
+    credentials: &'a [String],
+    ttl: Option<Duration>,
 }
 
 /// What every step of one ask needs to know.

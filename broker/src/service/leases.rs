@@ -24,7 +24,7 @@ use crate::system::{NoEntropy, System};
 use crate::telemetry::Metrics;
 
 /// How long a claim holds. Longer than taking back can take.
-const CLAIM: Duration = Duration::from_secs(60);
+const CLAIM: Duration = Duration::from_mins(1);
 /// How long taking one lease back may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Leases that one replica takes back at the same time, over all targets.
@@ -36,7 +36,7 @@ const GRACE: Duration = Duration::from_secs(5);
 /// How long a holder who gives leases back waits for them to be gone.
 const GIVING_BACK: Duration = Duration::from_secs(8);
 /// A lease this long past its end calls for an operator.
-const OVERDUE: Duration = Duration::from_secs(60);
+const OVERDUE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a target is left alone for a while.
 const FAILURES: u32 = 3;
 
@@ -219,7 +219,7 @@ impl Leases {
             Ok(true) => self.metrics.ended(&lease.engine, state),
             Ok(false) => tracing::info!(lease = %lease.id, "another worker has claimed this lease since"),
             Err(error) => {
-                tracing::warn!(lease = %lease.id, ?error, "what became of a lease could not be written; it is claimed again")
+                tracing::warn!(lease = %lease.id, ?error, "what became of a lease could not be written; it is claimed again");
             }
         }
     }

@@ -118,7 +118,7 @@ impl Making {
                 engine: item.engine,
                 connection: item.plan.connection.clone(),
                 upstream: item.plan.upstream.clone(),
-                state: if item.order == Order::Local { self.settled_state(item) } else { State::Pending },
+                state: if item.order == Order::Local { settled_state(item) } else { State::Pending },
                 revocable: item.plan.revocable,
                 handle: item.plan.handle.clone(),
                 issued_at: self.now,
@@ -163,7 +163,7 @@ impl Making {
 
     pub fn activations(&self) -> Vec<Activation> {
         let made = self.items.iter().filter(|item| item.plan.leased && item.order != Order::Local);
-        made.map(|item| Activation { lease_id: item.lease, to: self.settled_state(item), expires_at: item.expires_at }).collect()
+        made.map(|item| Activation { lease_id: item.lease, to: settled_state(item), expires_at: item.expires_at }).collect()
     }
 
     /// Leases of an ask that failed whose credential may exist and can be taken back.
@@ -224,10 +224,10 @@ impl Making {
         }
         given
     }
+}
 
-    fn settled_state(&self, item: &Item) -> State {
-        if item.plan.revocable { State::Active } else { State::Passive }
-    }
+fn settled_state(item: &Item) -> State {
+    if item.plan.revocable { State::Active } else { State::Passive }
 }
 
 /// The engine's words go to the log, the public sentence to the caller.

@@ -35,7 +35,6 @@ pub fn start<W: Worker>(worker: W, stop: &CancellationToken, tracker: &TaskTrack
                     failing = false;
                     tracing::info!(worker = W::NAME, "works again");
                 }
-                Ok(()) => {}
                 // A worker that fails every second says so once.
                 Err(error) if !failing => {
                     failing = true;
@@ -45,7 +44,7 @@ pub fn start<W: Worker>(worker: W, stop: &CancellationToken, tracker: &TaskTrack
                     };
                     tracing::warn!(worker = W::NAME, reason, "failed; it goes on trying");
                 }
-                Err(_) => {}
+                Ok(()) | Err(_) => {}
             }
             tokio::select! {
                 () = stop.cancelled() => return,

@@ -26,7 +26,7 @@ async fn issue(bench: &Bench, params: Params, input: Option<&Value>) -> Result<I
         role: "deploy",
         claims: &claims,
         params,
-        ttl: Duration::from_secs(900),
+        ttl: Duration::from_mins(15),
         expires_at: now,
         create_deadline: now,
         input,

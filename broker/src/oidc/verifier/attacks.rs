@@ -44,7 +44,8 @@ fn policy(file: &Value) -> PolicySet {
     for (name, url) in [("github", github::URL), ("gitlab", gitlab::URL)] {
         let audience = file["audience"].as_str().unwrap();
         let conditions = file["policies"][url].as_object().unwrap();
-        let conditions = conditions.iter().map(|(claim, value)| format!("{claim} = {value}\n")).collect::<String>();
+        let conditions: Vec<_> = conditions.iter().map(|(claim, value)| format!("{claim} = {value}")).collect();
+        let conditions = conditions.join("\n") + "\n";
         write!(
             text,
             "[issuer.{name}]\nkind = \"{name}\"\nurl = \"{url}\"\naudience = \"{audience}\"\n\
