@@ -194,7 +194,7 @@ impl Record {
             ("project_name", self.project_name.clone()),
             ("role", self.role.clone()),
             ("code", self.code.clone()),
-            ("policy_hash", self.policy_hash.map(hex)),
+            ("policy_hash", self.policy_hash.map(|hash| hex(&hash))),
             ("row", self.row.map(|row| row.to_string())),
         ];
         fields.extend(frame.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
@@ -257,9 +257,10 @@ fn text(value: &Json) -> String {
     }
 }
 
-fn hex(bytes: [u8; 32]) -> String {
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     use fmt::Write;
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");
         text
     })

@@ -26,29 +26,21 @@ pub fn encrypt(key: &Key256, nonce: [u8; NONCE], bound: &[u8], clear: &[u8], out
     out.extend_from_slice(clear);
     let body = out.get_mut(start..).ok_or(DoesNotOpen)?;
     // Fails only for texts beyond 64 GiB.
-    match cipher.encrypt_inout_detached(&Nonce::from(nonce), bound, body.into()) {
-        Ok(tag) => {
-            out.extend_from_slice(&tag);
-            Ok(())
-        }
-        Err(_) => {
-            out.zeroize();
-            Err(DoesNotOpen)
-        }
-    }
+    let Ok(tag) = cipher.encrypt_inout_detached(&Nonce::from(nonce), bound, body.into()) else {
+        out.zeroize();
+        return Err(DoesNotOpen);
+    };
+    out.extend_from_slice(&tag);
+    Ok(())
 }
 
 /// The clear text of `sealed` (ciphertext and tag), if key, nonce and bound data are those it was sealed with.
 pub fn decrypt(key: &Key256, nonce: [u8; NONCE], bound: &[u8], sealed: &[u8]) -> Result<Secret<Vec<u8>>, DoesNotOpen> {
     let (body, tag) = sealed.split_last_chunk::<TAG>().ok_or(DoesNotOpen)?;
     let mut clear = body.to_vec();
-    match cipher(key).decrypt_inout_detached(&Nonce::from(nonce), bound, clear.as_mut_slice().into(), &Tag::from(*tag)) {
-        Ok(()) => Ok(Secret::new(clear)),
-        Err(_) => {
-            clear.zeroize();
-            Err(DoesNotOpen)
-        }
-    }
+    let opened = cipher(key).decrypt_inout_detached(&Nonce::from(nonce), bound, clear.as_mut_slice().into(), &Tag::from(*tag));
+    let clear = Secret::new(clear);
+    opened.map(|()| clear).map_err(|_| DoesNotOpen)
 }
 
 /// HKDF-SHA-256 into `out`; up to 255 × 32 bytes.

@@ -146,7 +146,9 @@ impl Keyring {
 /// A primary key of several columns as one: each with its length before it.
 pub fn compound(parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(64);
-    parts.iter().for_each(|part| push(&mut key, part));
+    for part in parts {
+        push(&mut key, part);
+    }
     key
 }
 

@@ -29,7 +29,7 @@ impl Stored {
             id: self.record.id.to_string(),
             at: self.record.at,
             kind: self.record.kind.as_str().to_owned(),
-            leaf: self.leaf.iter().map(|byte| format!("{byte:02x}")).collect(),
+            leaf: domain::audit::hex(&self.leaf),
             fields: self.record.as_text(&self.personal),
         }
     }

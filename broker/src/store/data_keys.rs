@@ -39,16 +39,15 @@ impl Keys {
     /// Opens what stands in the table; identity and first generation are made by whoever starts first.
     pub(super) async fn load_or_make(pool: PgPool, system: System, seal: Arc<dyn Seal>) -> Result<Self, StoreError> {
         let deployment = identity(&pool, &system).await?;
-        let ring = match load(&pool, seal.as_ref(), deployment).await? {
-            Some(ring) => ring,
-            None => {
-                let mut connection = pool.acquire().await?;
-                make(&mut connection, &system, seal.as_ref(), Wrapped { deployment, generation: 1 }).await?;
-                drop(connection);
-                // Another replica may have been first; what stands in the table holds.
-                load(&pool, seal.as_ref(), deployment).await?.ok_or(StoreError::Corrupt("data_keys"))?
-            }
-        };
+        let mut ring = load(&pool, seal.as_ref(), deployment).await?;
+        if ring.is_none() {
+            let mut connection = pool.acquire().await?;
+            make(&mut connection, &system, seal.as_ref(), Wrapped { deployment, generation: 1 }).await?;
+            drop(connection);
+            // Another replica may have been first; what stands in the table holds.
+            ring = load(&pool, seal.as_ref(), deployment).await?;
+        }
+        let ring = ring.ok_or(StoreError::Corrupt("data_keys"))?;
         Ok(Self { pool, system, seal, deployment, ring: ArcSwap::from_pointee(ring) })
     }
 

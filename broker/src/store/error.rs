@@ -88,5 +88,5 @@ impl From<NoEntropy> for StoreError {
 
 /// The code of an error that the server itself reported.
 pub(super) fn code(error: &Error) -> Option<String> {
-    error.as_database_error().and_then(|database| database.code()).map(std::borrow::Cow::into_owned)
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned)
 }

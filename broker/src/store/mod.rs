@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection as _, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -21,6 +21,7 @@ pub mod denials;
 mod error;
 mod issuer_keys;
 pub mod leases;
+mod line;
 mod migrate;
 mod options;
 pub mod policies;
@@ -69,10 +70,13 @@ impl Store {
         system: System,
     ) -> Result<Self, StoreError> {
         let target = options.prepare(target);
-        let pool = options.pool().connect_with(target.clone()).await.map_err(StoreError::at_connect)?;
+        // A pool only says that it waited too long; a connection says why there is none.
+        let probe = line::connect(&target).await.map_err(StoreError::at_connect)?;
+        probe.close().await.map_err(StoreError::at_connect)?;
+        let pool = options.pool().connect_lazy_with(target.clone());
         migrate::check(&pool).await?;
         let keys = Arc::new(Keys::load_or_make(pool.clone(), system.clone(), seal).await?);
-        let secrets = Secrets::new(pool.clone(), keys.clone());
+        let secrets = Secrets::new(pool.clone(), target.clone(), keys.clone());
         let writer = writer::start(target);
         Ok(Self(Arc::new(Inner { pool, system, keys, connections: Connections::default(), secrets, writer })))
     }
@@ -135,6 +139,7 @@ impl Store {
     /// Writes what waits, waits for open connections to come back, and closes them all.
     pub async fn close(&self) {
         self.0.writer.close().await;
+        self.0.secrets.close().await;
         self.0.pool.close().await;
     }
 

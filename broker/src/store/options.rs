@@ -58,6 +58,8 @@ impl Options {
             ("idle_in_transaction_session_timeout", millis(self.statement_timeout_ms.saturating_mul(2))),
             // A lease that was answered must be on disk, whatever the server's default says.
             ("synchronous_commit", "on".to_owned()),
+            // Tables grow while a prepared plan lives; an index serves every statement of ours.
+            ("enable_seqscan", "off".to_owned()),
             // Statements here are short; compiling them never pays.
             ("jit", "off".to_owned()),
         ])

@@ -7,11 +7,14 @@ use std::sync::Arc;
 use domain::secret::Secret;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 
 use super::data_keys::{Keys, generation_column};
 use super::{Store, StoreError, Tx, one_row};
 use crate::crypto::keyring::{Place, compound};
+
+mod reader;
 
 /// The most that one version may hold, as JSON text.
 pub const MOST_BYTES: usize = 1 << 20;
@@ -25,6 +28,7 @@ pub struct Secrets(Option<Shelf>);
 struct Shelf {
     pool: PgPool,
     keys: Arc<Keys>,
+    reader: Arc<reader::Handle>,
 }
 
 /// One version of a secret.
@@ -96,8 +100,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    pub(super) const fn new(pool: PgPool, keys: Arc<Keys>) -> Self {
-        Self(Some(Shelf { pool, keys }))
+    pub(super) fn new(pool: PgPool, target: PgConnectOptions, keys: Arc<Keys>) -> Self {
+        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(target)) }))
     }
 
     fn shelf(&self) -> Result<&Shelf, StoreError> {
@@ -106,23 +110,21 @@ impl Secrets {
 
     /// The version of the secret; the current one unless told.
     pub async fn read(&self, mount: &str, path: &str, version: Option<u32>) -> Result<Version, SecretError> {
-        let row = sqlx::query!(
-            "select v.version, v.sealed, v.created_at, v.deleted_at
-             from daypass.secrets s
-             join daypass.secret_versions v on v.mount = s.mount and v.path = s.path and v.version = coalesce($3, s.current)
-             where s.mount = $1 and s.path = $2",
-            mount,
-            path,
-            version.map(i32::try_from).transpose().map_err(|_| SecretError::Unknown)?
-        )
-        .fetch_optional(&self.shelf()?.pool)
-        .await?
-        .ok_or(SecretError::Unknown)?;
-        let (Some(sealed), None) = (row.sealed, row.deleted_at) else { return Err(SecretError::Deleted) };
+        let shelf = self.shelf()?;
+        let wanted = version.map(i32::try_from).transpose().map_err(|_| SecretError::Unknown)?;
+        let row = shelf.reader.read(reader::Which { mount: mount.to_owned(), path: path.to_owned(), version: wanted }).await?;
+        let row = row.ok_or(SecretError::Unknown)?;
+        let Some(sealed) = row.sealed.as_ref().filter(|_| row.deleted_at.is_none()) else { return Err(SecretError::Deleted) };
         let version = number(row.version)?;
         let key = key(mount, path);
-        let data = self.shelf()?.keys.open(place(&key, version), &sealed).await?;
+        let data = shelf.keys.open(place(&key, version), sealed).await?;
         Ok(Version { version, data, created_at: row.created_at })
+    }
+
+    pub(super) async fn close(&self) {
+        if let Some(shelf) = &self.0 {
+            shelf.reader.close().await;
+        }
     }
 
     /// The names directly below `prefix` (empty, or ending in `/`); those that go on end in `/`. A secret whose current

@@ -5,7 +5,6 @@
 //! its commit; when the connection is lost in between, nobody is.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use domain::audit::leaf;
 use domain::lease::State;
@@ -13,24 +12,22 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::data_keys::generation_column;
 use super::leases::{handle_place, margin};
+use super::line::Line;
 use super::{Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
 
+mod columns;
 mod statement;
 
 /// How many records one commit carries at most. More make every one of them wait longer and the disk no faster.
 const BATCH: usize = 64;
 /// How many may wait. Beyond that callers wait for a place; the doors' own limit is lower.
 const WAITING: usize = 1024;
-/// How long a silent connection is trusted without asking.
-const TRUSTED: Duration = Duration::from_secs(5);
-const CONNECTING: Duration = Duration::from_secs(3);
 /// How often a record goes back into the next batch before it is written alone.
 const DEFERRALS: u8 = 3;
 /// How often a use number that another replica took is tried anew.
@@ -86,10 +83,8 @@ enum Verdict {
 /// Starts the task; it ends when the last handle is gone.
 pub(super) fn start(target: PgConnectOptions) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
-    // Sizes of tables change while a prepared plan lives; the index is always the right way here.
-    let target = target.options([("enable_seqscan", "off")]);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    task.spawn(Writer { target, connection: None, used_at: Instant::now() }.run(receiver, closing.clone()));
+    task.spawn(Writer(Line::new(target)).run(receiver, closing.clone()));
     Handle { sender, closing, task }
 }
 
@@ -124,7 +119,7 @@ fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
     let leaves = leaves.collect();
     let prepared = Prepared { record, claims, handles, leaves };
     // The database keeps no NUL; found here it harms one record, found there the whole batch.
-    if statement::texts(&prepared).any(|text| text.contains('\0')) {
+    if columns::texts(&prepared).any(|text| text.contains('\0')) {
         return Err(StoreError::Nul);
     }
     for sealed in &prepared.handles {
@@ -134,11 +129,7 @@ fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
 }
 
 #[derive(Debug)]
-struct Writer {
-    target: PgConnectOptions,
-    connection: Option<PgConnection>,
-    used_at: Instant,
-}
+struct Writer(Line);
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Job>, closing: CancellationToken) {
@@ -170,19 +161,17 @@ impl Writer {
                 waiting.extend(self.write(batch).await);
             }
         }
-        if let Some(connection) = self.connection.take() {
-            let _ = connection.close().await;
-        }
+        self.0.close().await;
     }
 
     /// Writes a batch and answers its callers; returns what has to go into the next one.
     async fn write(&mut self, batch: Vec<Job>) -> Vec<Job> {
-        let connection = match self.connection().await {
+        let connection = match self.0.get().await {
             Ok(connection) => connection,
             Err(error) => {
                 let error = StoreError::Unreachable(error);
                 tracing::error!(%error, records = batch.len(), "the group writer could not write");
-                batch.into_iter().for_each(|job| drop(job.answer.send(Err(error_like(&error).into()))));
+                refuse_all(batch, &error);
                 return Vec::new();
             }
         };
@@ -191,7 +180,6 @@ impl Writer {
             [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
             all => statement::write(connection, all).await,
         };
-        self.used_at = Instant::now();
         match outcome {
             Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
             Err(error) => self.fail(batch, error).await,
@@ -203,7 +191,7 @@ impl Writer {
     async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) -> Vec<Job> {
         let error = StoreError::from(error);
         if !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_)) {
-            self.connection = None;
+            self.0.lose();
         }
         let mut rest = Vec::new();
         if batch.len() > 1 && matches!(error, StoreError::Database(_)) {
@@ -213,27 +201,9 @@ impl Writer {
             }
         } else {
             tracing::error!(%error, records = batch.len(), "the group writer could not write");
-            batch.into_iter().for_each(|job| drop(job.answer.send(Err(error_like(&error).into()))));
+            refuse_all(batch, &error);
         }
         rest
-    }
-
-    /// The connection, made anew where it was lost.
-    async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        if self.used_at.elapsed() > TRUSTED
-            && let Some(connection) = &mut self.connection
-            && !matches!(tokio::time::timeout(CONNECTING, connection.ping()).await, Ok(Ok(())))
-        {
-            self.connection = None;
-        }
-        match &mut self.connection {
-            Some(connection) => Ok(connection),
-            empty => {
-                let connecting = PgConnection::connect_with(&self.target);
-                let timed_out = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-                Ok(empty.insert(tokio::time::timeout(CONNECTING, connecting).await.map_err(timed_out)??))
-            }
-        }
     }
 }
 
@@ -307,9 +277,9 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
     }
     let verdict = statement::write(&mut tx, &[prepared]).await?.first().copied().unwrap_or(Verdict::Moved);
     if verdict == Verdict::Written {
-        tx.commit().await?
+        tx.commit().await?;
     } else {
-        tx.rollback().await?
+        tx.rollback().await?;
     }
     Ok(verdict)
 }
@@ -323,6 +293,13 @@ impl Prepared {
 /// When a worker has to look at a new lease.
 fn due_at(lease: &super::NewLease) -> OffsetDateTime {
     if lease.state == State::Pending { lease.create_deadline + margin() } else { lease.expires_at }
+}
+
+fn refuse_all(batch: Vec<Job>, error: &StoreError) {
+    for job in batch {
+        // Whoever has gone away needs no answer.
+        let _ = job.answer.send(Err(error_like(error).into()));
+    }
 }
 
 /// The same error for one more caller; errors of the driver cannot be cloned.

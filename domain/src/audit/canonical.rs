@@ -114,7 +114,9 @@ fn value(out: &mut Vec<u8>, json: &Json) {
         Json::Array(items) => {
             out.push(6);
             length(out, items.len());
-            items.iter().for_each(|item| value(out, item));
+            for item in items {
+                value(out, item);
+            }
         }
         Json::Object(object) => {
             out.push(7);

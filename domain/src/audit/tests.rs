@@ -136,12 +136,12 @@ fn version_one_never_changes() {
     let mut record = Record::new(Uuid::from_u128(1), at, Kind::ExchangeGranted, Uuid::from_u128(2)).field("ttl", 900);
     record.role = Some("deploy".to_owned());
     record.row = Some(3);
-    assert_eq!(hex(leaf(&record.canonical())), "9336dbab8614657f6799aae2f2a88f5ad6538a0137c751eaecfd217afc200a22");
+    assert_eq!(hex(&leaf(&record.canonical())), "9336dbab8614657f6799aae2f2a88f5ad6538a0137c751eaecfd217afc200a22");
 }
 
 #[test]
 fn the_leaf_of_nothing_is_the_one_of_rfc_6962() {
-    assert_eq!(hex(leaf(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
+    assert_eq!(hex(&leaf(b"")), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
 }
 
 #[test]

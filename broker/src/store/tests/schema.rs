@@ -85,7 +85,7 @@ async fn the_serving_role_can_serve_and_nothing_else(pool: PgPool) {
         "delete from _sqlx_migrations",
     ] {
         let error = sqlx::raw_sql(forbidden).execute(&mut serving).await.unwrap_err();
-        let code = error.as_database_error().and_then(|error| error.code()).map(std::borrow::Cow::into_owned);
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
         assert_eq!(code.as_deref(), Some("42501"), "{forbidden}: {error}");
     }
     serving.close().await.unwrap();

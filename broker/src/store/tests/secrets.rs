@@ -109,3 +109,31 @@ async fn lists_one_level_and_keeps_metadata(pool: PgPool) {
     assert_eq!((history.metadata, history.current), (metadata, 3));
     store.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn many_reads_at_once_each_get_their_own(pool: PgPool) {
+    let store = open(&pool).await;
+    for number in 0..10 {
+        put(&store, &format!("s{number}"), &format!(r#"{{"n":{number}}}"#), None).await.unwrap();
+    }
+    let tasks = (0..200).map(|task| {
+        let store = store.clone();
+        tokio::spawn(async move { text(&store, &format!("s{}", task % 12), None).await })
+    });
+    for (task, read) in tasks.collect::<Vec<_>>().into_iter().enumerate() {
+        match read.await.unwrap() {
+            Ok(text) => assert_eq!(text, format!(r#"{{"n":{}}}"#, task % 12)),
+            Err(error) => assert!(task % 12 >= 10 && matches!(error, SecretError::Unknown), "{error}"),
+        }
+    }
+    // A lost connection costs no read.
+    sqlx::raw_sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    assert_eq!(text(&store, "s1", None).await.unwrap(), r#"{"n":1}"#);
+    store.close().await;
+    assert!(matches!(text(&store, "s1", None).await, Err(SecretError::Store(StoreError::Stopped))));
+}

@@ -35,7 +35,7 @@ async fn what_is_written_reads_back_with_its_audit_record(pool: PgPool) {
     assert_eq!((leases[0].id, leases[0].state, leases[0].attempt), (lease.id, State::Pending, 0));
     assert!(close_to(leases[0].due_at.unwrap(), lease.create_deadline + Duration::seconds(5)));
 
-    let listed = store.audit(&Default::default()).await.unwrap();
+    let listed = store.audit(&domain::wire::AuditQuery::default()).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].record.canonical(), asked.canonical());
     assert_eq!(listed[0].personal["claim.actor"], "octocat");

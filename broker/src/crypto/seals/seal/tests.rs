@@ -14,7 +14,7 @@ fn root(byte: u8) -> Root {
 #[test]
 fn reads_a_key_raw_in_hex_and_in_base64() {
     let key: Vec<u8> = (100..132).collect();
-    let hex: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = domain::audit::hex(&key);
     for text in [key.clone(), format!("{hex}\n").into_bytes(), format!(" {}\n", STANDARD.encode(&key)).into_bytes()] {
         assert_eq!(Root::read(text).unwrap().key.expose().as_slice(), key);
     }

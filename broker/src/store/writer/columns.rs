@@ -1,0 +1,227 @@
+//! The records of a batch in columns, as the statement takes them.
+
+use std::collections::HashSet;
+
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Prepared, due_at};
+
+/// Every text of a record.
+pub(super) fn texts(prepared: &Prepared) -> impl Iterator<Item = &str> {
+    let record = &prepared.record;
+    let session = record.session.iter().flat_map(|session| {
+        let texts = [&session.project, &session.project_name, &session.run, &session.attempt, &session.job];
+        texts.into_iter().filter_map(|text| text.as_deref()).chain([session.issuer.as_str(), session.role.as_str()])
+    });
+    let leases = record.leases.iter().flat_map(|lease| {
+        let texts = [lease.connection.as_deref(), lease.upstream.as_deref()];
+        texts.into_iter().flatten().chain([lease.role.as_str(), lease.credential.as_str()])
+    });
+    let audit = record.audit.iter().flat_map(|record| {
+        let texts = [&record.issuer, &record.project, &record.project_name, &record.role, &record.code];
+        let personal = record.personal.iter().flat_map(|(name, personal)| {
+            std::iter::once(name.as_str()).chain(personal.clear().map(|clear| clear.value.as_str()))
+        });
+        texts.into_iter().filter_map(|text| text.as_deref()).chain(personal)
+    });
+    record.token_use.iter().map(|token| token.issuer.as_str()).chain(session).chain(leases).chain(audit)
+}
+
+#[derive(Default)]
+pub(super) struct Uses<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) issuer: Vec<&'a str>,
+    pub(super) token_hash: Vec<&'a [u8]>,
+    pub(super) allowed: Vec<i32>,
+    pub(super) session_id: Vec<Uuid>,
+    pub(super) keep_until: Vec<OffsetDateTime>,
+}
+
+#[derive(Default)]
+pub(super) struct Sessions<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) id: Vec<Uuid>,
+    pub(super) token_hash: Vec<&'a [u8]>,
+    pub(super) issuer: Vec<&'a str>,
+    pub(super) role: Vec<&'a str>,
+    pub(super) policy_hash: Vec<&'a [u8]>,
+    pub(super) claims: Vec<&'a str>,
+    pub(super) project: Vec<Option<&'a str>>,
+    pub(super) project_name: Vec<Option<&'a str>>,
+    pub(super) run: Vec<Option<&'a str>>,
+    pub(super) attempt: Vec<Option<&'a str>>,
+    pub(super) job: Vec<Option<&'a str>>,
+    pub(super) idempotency: Vec<Option<&'a [u8]>>,
+    pub(super) opened_at: Vec<OffsetDateTime>,
+    pub(super) ends_at: Vec<OffsetDateTime>,
+}
+
+#[derive(Default)]
+pub(super) struct Leases<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) id: Vec<Uuid>,
+    pub(super) session_id: Vec<Uuid>,
+    pub(super) role: Vec<&'a str>,
+    pub(super) credential: Vec<&'a str>,
+    pub(super) engine: Vec<&'a str>,
+    pub(super) connection: Vec<Option<&'a str>>,
+    pub(super) upstream: Vec<Option<&'a str>>,
+    pub(super) state: Vec<&'a str>,
+    pub(super) revocable: Vec<bool>,
+    pub(super) handle: Vec<&'a [u8]>,
+    pub(super) generation: Vec<i32>,
+    pub(super) issued_at: Vec<OffsetDateTime>,
+    pub(super) expires_at: Vec<OffsetDateTime>,
+    pub(super) due_at: Vec<OffsetDateTime>,
+    pub(super) most: Vec<i64>,
+    /// Sessions that were opened before and now get leases.
+    pub(super) held_n: Vec<i32>,
+    pub(super) held: Vec<Uuid>,
+}
+
+#[derive(Default)]
+pub(super) struct Activations<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) lease_id: Vec<Uuid>,
+    pub(super) state: Vec<&'a str>,
+    pub(super) expires_at: Vec<OffsetDateTime>,
+}
+
+#[derive(Default)]
+pub(super) struct Audit<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) id: Vec<Uuid>,
+    pub(super) at: Vec<OffsetDateTime>,
+    pub(super) kind: Vec<&'a str>,
+    pub(super) decision_id: Vec<Uuid>,
+    pub(super) session_id: Vec<Option<Uuid>>,
+    pub(super) lease_id: Vec<Option<Uuid>>,
+    pub(super) issuer: Vec<Option<&'a str>>,
+    pub(super) project: Vec<Option<&'a str>>,
+    pub(super) project_name: Vec<Option<&'a str>>,
+    pub(super) role: Vec<Option<&'a str>>,
+    pub(super) code: Vec<Option<&'a str>>,
+    pub(super) canonical: Vec<&'a [u8]>,
+    pub(super) leaf: Vec<&'a [u8]>,
+}
+
+#[derive(Default)]
+pub(super) struct Personal<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) record_id: Vec<Uuid>,
+    pub(super) name: Vec<&'a str>,
+    pub(super) salt: Vec<&'a [u8]>,
+    pub(super) value: Vec<&'a str>,
+}
+
+#[derive(Default)]
+pub(super) struct Columns<'a> {
+    pub(super) n: Vec<i32>,
+    pub(super) uses: Uses<'a>,
+    pub(super) sessions: Sessions<'a>,
+    pub(super) leases: Leases<'a>,
+    pub(super) activations: Activations<'a>,
+    pub(super) audit: Audit<'a>,
+    pub(super) personal: Personal<'a>,
+}
+
+impl<'a> Columns<'a> {
+    pub(super) fn of(records: &[&'a Prepared]) -> Self {
+        let mut columns = Self::default();
+        for (n, prepared) in (0i32..).zip(records) {
+            columns.n.push(n);
+            columns.add(n, prepared);
+        }
+        columns
+    }
+
+    fn add(&mut self, n: i32, prepared: &'a Prepared) {
+        let record = &prepared.record;
+        // A use that is taken over stands in the table already.
+        if let Some(token) = record.token_use.as_ref().filter(|token| token.replaces.is_none()) {
+            let uses = &mut self.uses;
+            uses.n.push(n);
+            uses.issuer.push(&token.issuer);
+            uses.token_hash.push(&token.token_hash);
+            uses.allowed.push(i32::from(token.uses));
+            uses.session_id.push(token.session_id);
+            uses.keep_until.push(token.keep_until);
+        }
+        if let Some((session, claims)) = record.session.as_ref().zip(prepared.claims.as_deref()) {
+            let sessions = &mut self.sessions;
+            sessions.n.push(n);
+            sessions.id.push(session.id);
+            sessions.token_hash.push(&session.token_hash);
+            sessions.issuer.push(&session.issuer);
+            sessions.role.push(&session.role);
+            sessions.policy_hash.push(&session.policy_hash);
+            sessions.claims.push(claims);
+            sessions.project.push(session.project.as_deref());
+            sessions.project_name.push(session.project_name.as_deref());
+            sessions.run.push(session.run.as_deref());
+            sessions.attempt.push(session.attempt.as_deref());
+            sessions.job.push(session.job.as_deref());
+            sessions.idempotency.push(session.idempotency.as_ref().map(<[u8; 32]>::as_slice));
+            sessions.opened_at.push(session.opened_at);
+            sessions.ends_at.push(session.ends_at);
+        }
+        let opened = record.session.as_ref().map(|session| session.id);
+        let mut held = HashSet::new();
+        let leases = &mut self.leases;
+        for (lease, handle) in record.leases.iter().zip(&prepared.handles) {
+            leases.n.push(n);
+            leases.id.push(lease.id);
+            leases.session_id.push(lease.session_id);
+            leases.role.push(&lease.role);
+            leases.credential.push(&lease.credential);
+            leases.engine.push(lease.engine);
+            leases.connection.push(lease.connection.as_deref());
+            leases.upstream.push(lease.upstream.as_deref());
+            leases.state.push(lease.state.as_str());
+            leases.revocable.push(lease.revocable);
+            leases.handle.push(&handle.bytes);
+            // `prepare` has seen that it fits.
+            leases.generation.push(i32::try_from(handle.generation).unwrap_or(i32::MAX));
+            leases.issued_at.push(lease.issued_at);
+            leases.expires_at.push(lease.expires_at);
+            leases.due_at.push(due_at(lease));
+            leases.most.push(i64::from(lease.max_live_of_role));
+            if Some(lease.session_id) != opened && held.insert(lease.session_id) {
+                leases.held_n.push(n);
+                leases.held.push(lease.session_id);
+            }
+        }
+        let activations = &mut self.activations;
+        for activation in &record.activate {
+            activations.n.push(n);
+            activations.lease_id.push(activation.lease_id);
+            activations.state.push(activation.to.as_str());
+            activations.expires_at.push(activation.expires_at);
+        }
+        for (entry, (canonical, leaf)) in record.audit.iter().zip(&prepared.leaves) {
+            let audit = &mut self.audit;
+            audit.n.push(n);
+            audit.id.push(entry.id);
+            audit.at.push(entry.at);
+            audit.kind.push(entry.kind.as_str());
+            audit.decision_id.push(entry.decision_id);
+            audit.session_id.push(entry.session_id);
+            audit.lease_id.push(entry.lease_id);
+            audit.issuer.push(entry.issuer.as_deref());
+            audit.project.push(entry.project.as_deref());
+            audit.project_name.push(entry.project_name.as_deref());
+            audit.role.push(entry.role.as_deref());
+            audit.code.push(entry.code.as_deref());
+            audit.canonical.push(canonical);
+            audit.leaf.push(leaf);
+            for (name, clear) in entry.personal.iter().filter_map(|(name, value)| Some((name, value.clear()?))) {
+                self.personal.n.push(n);
+                self.personal.record_id.push(entry.id);
+                self.personal.name.push(name);
+                self.personal.salt.push(&clear.salt);
+                self.personal.value.push(&clear.value);
+            }
+        }
+    }
+}
