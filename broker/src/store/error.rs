@@ -45,6 +45,8 @@ pub enum StoreError {
     RotatedElsewhere,
     #[error("the store is closed")]
     Stopped,
+    #[error("a record that changes something says nothing to the log")]
+    Unrecorded,
     #[error("a text holds a NUL character, which the database cannot keep")]
     Nul,
 }
@@ -58,8 +60,13 @@ impl StoreError {
     }
 
     /// Whether trying the same again later can help.
-    pub const fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::InDoubt(_) | Self::Exhausted(_))
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::InDoubt(_) | Self::Exhausted(_) => true,
+            // serialization failure, deadlock, lock timeout, statement timeout
+            Self::Database(error) => matches!(code(error).as_deref(), Some("40001" | "40P01" | "55P03" | "57014")),
+            _ => false,
+        }
     }
 }
 

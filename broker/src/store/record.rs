@@ -16,6 +16,7 @@ pub struct Record {
     pub session: Option<NewSession>,
     pub leases: Vec<NewLease>,
     pub activate: Vec<Activation>,
+    /// Never empty.
     pub audit: Vec<audit::Record>,
 }
 

@@ -105,6 +105,9 @@ pub(super) async fn write(store: &Store, record: Record) -> Result<Written, Writ
 }
 
 fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
+    if record.audit.is_empty() {
+        return Err(StoreError::Unrecorded);
+    }
     let claims = match &record.session {
         Some(session) => Some(serde_json::to_string(&session.claims).map_err(|_| StoreError::Corrupt("sessions"))?),
         None => None,

@@ -104,7 +104,9 @@ async fn answer(line: &mut Line, waiting: HashMap<Which, Vec<oneshot::Sender<Ans
         Ok(rows) => {
             for (row, waiting) in rows.into_iter().zip(waiting) {
                 // Whoever has gone away needs no answer.
-                waiting.into_iter().for_each(|answer| drop(answer.send(Ok(row.clone()))));
+                for answer in waiting {
+                    drop(answer.send(Ok(row.clone())));
+                }
             }
         }
         Err(error) => {

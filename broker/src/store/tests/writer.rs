@@ -320,5 +320,8 @@ async fn no_lease_is_written_without_its_record(pool: PgPool) {
     .await
     .unwrap();
     assert_eq!((unrecorded, count(&pool, "leases").await), (0, 25));
+    let mut silent = first(&store, [50; 32]);
+    silent.audit.clear();
+    assert!(matches!(store.write(silent).await, Err(WriteError::Store(StoreError::Unrecorded))));
     store.close().await;
 }
