@@ -47,6 +47,8 @@ pub async fn migrate(url: &str, password_file: Option<&PathBuf>, serving_role: O
 }
 
 pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str>) -> Result<(), StoreError> {
+    // The migrator keeps its table in the first schema of the path, which for a role named `daypass` would be ours.
+    sqlx::raw_sql("set search_path = public").execute(&mut *connection).await?;
     MIGRATOR.run(&mut *connection).await.map_err(StoreError::Migration)?;
     let Some(role) = serving_role else { return Ok(()) };
     // Statements of this kind take no parameters; the server itself quotes the name.
@@ -58,7 +60,7 @@ pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str
     let mut tx = connection.begin().await?;
     let revoke = format!("revoke all on all tables in schema daypass from {quoted}");
     let usage = format!("grant usage on schema daypass to {quoted}");
-    let versions = format!("grant select on _sqlx_migrations to {quoted}");
+    let versions = format!("grant select on public._sqlx_migrations to {quoted}");
     for statement in [revoke, usage, versions] {
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *tx).await?;
     }
@@ -73,7 +75,7 @@ pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str
 pub(super) async fn check(pool: &PgPool) -> Result<(), StoreError> {
     // The table belongs to the migrator, so the statement is not checked against the schema.
     let found: Result<Option<i64>, _> =
-        sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(pool).await;
+        sqlx::query_scalar("select max(version) from public._sqlx_migrations where success").fetch_one(pool).await;
     let found = match found {
         Ok(found) => found.ok_or(StoreError::SchemaMissing)?,
         Err(error) => {
