@@ -16,7 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 3),
     ("audit", 4),
     ("engines", 4),
-    ("config", 5),
+    ("config", 6),
     ("service", 5),
     ("dev", 6),
     ("http", 6),
@@ -121,7 +121,9 @@ fn sql_stands_in_the_store_and_in_engines_alone() {
     for file in files {
         let room = room_of(&file, &root);
         let text = fs::read_to_string(&file).unwrap();
-        let has_sql = text.contains("sqlx::query");
+        // Tests ask databases of their own.
+        let is_test = file.components().any(|part| matches!(part.as_os_str().to_str(), Some("tests" | "tests.rs")));
+        let has_sql = text.contains("sqlx::query") && !is_test;
         assert!(!has_sql || matches!(room.as_str(), "store" | "engines"), "{} has SQL", file.display());
         assert!(!text.contains("#[allow("), "{} allows a lint; expect it with a reason", file.display());
     }

@@ -56,7 +56,7 @@ fn names_missing_sections_and_unknown_keys() {
     assert_eq!(
         problems("[listen]\nnative = 1\n[seal]\nfyle = \"x\"\n"),
         [
-            "[listen] invalid type: integer `1`, expected socket address",
+            "[listen] invalid type: integer `1`, expected socket address in `native`",
             "[database] is missing",
             "[seal] unknown field `fyle`, expected `file` or `environment`",
             "[policy] is missing",

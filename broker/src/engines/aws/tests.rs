@@ -326,16 +326,19 @@ fn unknown_parameters_are_refused() {
     assert!(serde_json::from_value::<Params>(issuer).is_err());
 }
 
-/// `DAYPASS_TEST_STS_ENDPOINT` names an emulator that takes `test`/`test` as the root of account 000000000000 and has the role
-/// `shop-deploy`.
+/// `DAYPASS_TEST_STS_ENDPOINT` names an emulator, `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` a user there who may assume
+/// `DAYPASS_TEST_AWS_ROLE` and nothing else. `./dev test` sets all of them.
 #[tokio::test]
 async fn leased_keys_are_those_of_the_role() {
     let Ok(endpoint) = std::env::var("DAYPASS_TEST_STS_ENDPOINT") else {
         println!("skipped: DAYPASS_TEST_STS_ENDPOINT names no STS emulator");
         return;
     };
-    let more = json!({"session_tags": {"repository": "acme/shop"}, "session_name": "gh-1-7-1"});
-    let (_, issued) = ask(&engine(&endpoint, "test", "test"), params(&more), 900).await.unwrap();
+    let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set beside the endpoint"));
+    let (id, secret) = (variable("AWS_ACCESS_KEY_ID"), variable("AWS_SECRET_ACCESS_KEY"));
+    let role = variable("DAYPASS_TEST_AWS_ROLE");
+    let more = json!({"role_arn": role, "session_tags": {"repository": "acme/shop"}, "session_name": "gh-1-7-1"});
+    let (_, issued) = ask(&engine(&endpoint, &id, &secret), params(&more), 900).await.unwrap();
 
     let surroundings = aws_config::defaults(BehaviorVersion::v2026_01_12()).region(Region::new("eu-central-1")).no_credentials();
     let value = |name: &str| issued.values[name].expose().clone();
@@ -343,9 +346,10 @@ async fn leased_keys_are_those_of_the_role() {
     let config =
         aws_sdk_sts::config::Builder::from(&surroundings.load().await).endpoint_url(&endpoint).credentials_provider(keys);
     let caller = Client::from_conf(config.build()).get_caller_identity().send().await.unwrap();
-    assert_eq!(caller.arn(), Some("arn:aws:sts::000000000000:assumed-role/shop-deploy/gh-1-7-1"));
+    let assumed = role.replace(":iam:", ":sts:").replace(":role/", ":assumed-role/") + "/gh-1-7-1";
+    assert_eq!(caller.arn(), Some(assumed.as_str()));
 
-    let nobody = params(&json!({"role_arn": "arn:aws:iam::000000000000:role/nobody-made-this"}));
-    let error = ask(&engine(&endpoint, "test", "test"), nobody, 900).await.unwrap_err();
+    let nobody = params(&json!({"role_arn": format!("{role}-that-nobody-made")}));
+    let error = ask(&engine(&endpoint, &id, &secret), nobody, 900).await.unwrap_err();
     assert!(matches!(&error, EngineError::TargetRefused(text) if text.starts_with("AccessDenied")), "{error:?}");
 }
