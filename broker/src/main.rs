@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use broker::app::{self, Run};
-use broker::system::System;
+use broker::system::{System, harden};
 use clap::{Args, Parser, Subcommand};
 
 /// The Daypass server: exchanges CI tokens for short-lived credentials.
@@ -96,6 +96,7 @@ enum OperatorVerb {
 #[expect(clippy::print_stderr, reason = "the end of the process is told on standard error")]
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    harden();
     app::install_providers();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

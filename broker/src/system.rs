@@ -10,6 +10,16 @@ use std::time::Duration;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
 
+/// Keeps other processes of the same user and core dumps away from the secrets in memory, as far as the system allows.
+pub fn harden() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    }
+}
+
 /// What tells the time. Everything that decides takes the time as a value; this is where the value comes from.
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> OffsetDateTime;

@@ -1,5 +1,6 @@
 //! Logs, traces and metrics. Label values come from closed sets; no claim, token or secret ever becomes one.
 
+use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use opentelemetry::metrics::{Counter, Gauge, Histogram, MeterProvider, UpDownCounter};
@@ -95,7 +96,7 @@ impl Telemetry {
         let meters = meters.build();
 
         global::set_text_map_propagator(TraceContextPropagator::new());
-        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
+        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
         let logs = match config.log {
             LogFormat::Json => text.json().flatten_event(true).with_filter(filter()?).boxed(),
             LogFormat::Text => text.with_filter(filter()?).boxed(),

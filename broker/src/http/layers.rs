@@ -38,6 +38,7 @@ pub struct Door {
 /// Puts the door in front of every route of `router`.
 pub fn guarded(router: Router, door: Arc<Door>) -> Router {
     router
+        .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             tracing::error!(panic = words.unwrap_or("unknown"), "a handler panicked; this is a defect");
