@@ -1,6 +1,7 @@
 //! The edge: our own accept loop, because a ready-made one holds slow clients open for ever.
 //!
-//! Every step a client can drag out has a deadline: the handshake, the first byte, the headers, the whole request.
+//! Every step a client can drag out has a deadline: the handshake, the first byte, the headers, taking the answer. (The
+//! body's deadline is that of the whole request, in `layers`.)
 //! Connections beyond the limit are closed at once rather than queued.
 
 use std::io;
@@ -25,6 +26,10 @@ use tower::ServiceExt;
 use super::tls::Certificate;
 use crate::telemetry::Metrics;
 
+mod patience;
+
+use patience::Patient;
+
 /// How long a client may take and how much it may bring.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
@@ -34,6 +39,8 @@ pub struct EdgeLimits {
     pub headers: Duration,
     pub header_count: usize,
     pub header_bytes: usize,
+    /// From the moment the client does not take more of an answer until it has taken all of it.
+    pub answer: Duration,
     /// How long open requests may go on after a stop was asked for.
     pub drain: Duration,
 }
@@ -46,6 +53,7 @@ impl Default for EdgeLimits {
             headers: Duration::from_secs(5),
             header_count: 32,
             header_bytes: 16 * 1024,
+            answer: Duration::from_secs(10),
             drain: Duration::from_secs(10),
         }
     }
@@ -67,11 +75,12 @@ pub struct Edge {
 }
 
 impl Edge {
-    /// Serves until `stop`, then lets open requests finish within the drain time.
+    /// Serves until `stop`, then lets open requests finish within the drain time and closes what is still open after it.
     pub async fn serve(self, stop: CancellationToken) {
         let Self { name, listener, tls, router, limits, metrics } = self;
         let seats = Arc::new(Semaphore::new(limits.connections));
         let tracker = TaskTracker::new();
+        let abandon = CancellationToken::new();
         loop {
             let accepted = tokio::select! {
                 () = stop.cancelled() => break,
@@ -91,9 +100,14 @@ impl Edge {
                 continue;
             };
             let (tls, router, stop, metrics) = (tls.clone(), router.clone(), stop.clone(), metrics.clone());
+            let abandon = abandon.clone();
             tracker.spawn(async move {
                 metrics.connection(name, 1);
-                if let Err(error) = connection(stream, peer, tls, router, limits, stop).await {
+                let ended = tokio::select! {
+                    ended = connection(stream, peer, tls, router, limits, stop) => ended,
+                    () = abandon.cancelled() => Err(io::ErrorKind::TimedOut.into()),
+                };
+                if let Err(error) = ended {
                     tracing::debug!(listener = name, %error, "connection ended early");
                 }
                 metrics.connection(name, -1);
@@ -104,6 +118,8 @@ impl Edge {
         tracker.close();
         if tokio::time::timeout(limits.drain, tracker.wait()).await.is_err() {
             tracing::warn!(listener = name, "requests were still open after the drain time");
+            abandon.cancel();
+            tracker.wait().await;
         }
     }
 }
@@ -146,7 +162,7 @@ async fn requests<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         .header_read_timeout(limits.headers)
         .max_headers(limits.header_count)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(TokioIo::new(stream), service);
+        .serve_connection(TokioIo::new(Patient::new(stream, limits.answer)), service);
     tokio::pin!(connection);
     tokio::select! {
         ended = connection.as_mut() => return ended.map_err(io::Error::other),
