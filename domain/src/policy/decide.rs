@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::evaluate::evaluate;
+use super::evaluate::{Wanted, evaluate};
 use super::set::PolicySet;
 use crate::claims::Claims;
 use crate::refusal::Refusal;
@@ -55,10 +55,15 @@ pub struct Planned {
 
 /// Decides an ask. The answer depends on nothing but the arguments.
 pub fn decide(set: &PolicySet, ask: &Ask<'_>) -> Result<Allowed, Refusal> {
-    evaluate(set, ask, None, None)
+    evaluate(set, ask, Wanted::Credentials { session_ends_at: None }, None)
 }
 
 /// Decides a later ask of a session that ends at `session_ends_at` (Unix seconds); no credential is to outlive it.
 pub fn decide_in_session(set: &PolicySet, ask: &Ask<'_>, session_ends_at: i64) -> Result<Allowed, Refusal> {
-    evaluate(set, ask, Some(session_ends_at), None)
+    evaluate(set, ask, Wanted::Credentials { session_ends_at: Some(session_ends_at) }, None)
+}
+
+/// Decides the role alone, with its rights: no credential is planned, and none that cannot be made now stands in the way.
+pub fn decide_role(set: &PolicySet, ask: &Ask<'_>) -> Result<Allowed, Refusal> {
+    evaluate(set, ask, Wanted::RoleAlone, None)
 }

@@ -18,10 +18,20 @@ enum Verdict<'a> {
     Fails,
 }
 
+/// What an evaluation is to plan.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    /// Those that the ask names; in a session, none that outlives it.
+    Credentials {
+        session_ends_at: Option<i64>,
+    },
+    RoleAlone,
+}
+
 pub(super) fn evaluate(
     set: &PolicySet,
     ask: &Ask<'_>,
-    session_ends_at: Option<i64>,
+    wanted: Wanted,
     mut trace: Option<&mut Trace>,
 ) -> Result<Allowed, Refusal> {
     let Some(issuer_at) = set.issuers.iter().position(|issuer| issuer.name == ask.issuer) else {
@@ -46,9 +56,14 @@ pub(super) fn evaluate(
             _ => {}
         }
     }
+    // A role that is only rehearsed does not make the others ambiguous.
+    let live = |(role_at, _): &(usize, usize)| set.roles.get(*role_at).is_some_and(|role| !role.shadow);
+    if ask.role.is_none() && matches.iter().any(live) {
+        matches.retain(live);
+    }
     match (matches.as_slice(), ask.role) {
         ([(role_at, row_at)], _) => match set.roles.get(*role_at) {
-            Some(role) => plan(issuer, role, *row_at, ask, session_ends_at, trace),
+            Some(role) => plan(issuer, role, *row_at, ask, wanted, trace),
             None => Err(Code::NoRoleMatches.into()),
         },
         ([], named) => {
@@ -125,10 +140,16 @@ fn plan(
     role: &Role,
     row: usize,
     ask: &Ask<'_>,
-    session_ends_at: Option<i64>,
+    wanted: Wanted,
     mut trace: Option<&mut Trace>,
 ) -> Result<Allowed, Refusal> {
-    let wanted: Vec<&Credential> = if ask.credentials.is_empty() {
+    let (named, session_ends_at) = match wanted {
+        Wanted::Credentials { session_ends_at } => (true, session_ends_at),
+        Wanted::RoleAlone => (false, None),
+    };
+    let wanted: Vec<&Credential> = if !named {
+        Vec::new()
+    } else if ask.credentials.is_empty() {
         role.credentials.iter().filter(|credential| !credential.is_operator()).collect()
     } else {
         let names: BTreeSet<&str> = ask.credentials.iter().map(String::as_str).collect();

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::decide::{Allowed, Ask};
-use super::evaluate::evaluate;
+use super::evaluate::{Wanted, evaluate};
 use super::near;
 use super::set::{Credential, Issuer, PolicySet, Role, Row};
 use crate::claims::{Claims, Json};
@@ -105,7 +105,7 @@ pub struct Limit {
 /// Explains what [`super::decide`] answers to the same ask.
 pub fn explain(set: &PolicySet, ask: &Ask<'_>) -> Explanation {
     let mut trace = Trace::default();
-    let outcome = evaluate(set, ask, None, Some(&mut trace));
+    let outcome = evaluate(set, ask, Wanted::Credentials { session_ends_at: None }, Some(&mut trace));
     trace.finish(set, ask, outcome)
 }
 

@@ -19,7 +19,7 @@ mod set;
 mod table;
 
 pub use check::{CaseOutcome, Report, check, run_cases};
-pub use decide::{Allowed, Ask, Planned, decide, decide_in_session};
+pub use decide::{Allowed, Ask, Planned, decide, decide_in_session, decide_role};
 pub use explain::{ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, VetoTrace, explain};
 pub use glob::Glob;
 pub use pattern::{Condition, Pattern, Value};
