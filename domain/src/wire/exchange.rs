@@ -1,6 +1,7 @@
 //! `POST /api/v1/exchange` and `POST /api/v1/session/credentials`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -25,6 +26,19 @@ pub struct ExchangeRequest {
     /// Wanted time to live, such as `"15m"` or `"1h"`. It can only shorten what the policy allows.
     #[serde(default)]
     pub ttl: Option<String>,
+    /// Only open a session; its credentials are asked for later, with its token.
+    #[serde(default)]
+    pub session_only: bool,
+}
+
+/// What the first operator of an installation sends.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BootstrapRequest {
+    /// The token as `daypass-broker operator bootstrap` printed it.
+    #[schema(value_type = String)]
+    #[serde(deserialize_with = "secret_text")]
+    pub token: Secret<String>,
 }
 
 /// What a session sends to get more credentials of its role.
@@ -53,7 +67,7 @@ pub struct ExchangeAnswer {
     pub credentials: BTreeMap<String, CredentialAnswer>,
 }
 
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub struct SessionAnswer {
     pub id: String,
     /// For later asks, release and `whoami`; send it as `Authorization: Bearer`. Only in the answer to an exchange.
@@ -64,7 +78,7 @@ pub struct SessionAnswer {
 }
 
 /// One credential. `values` holds what the engine made, by field name.
-#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[derive(Deserialize, Serialize, ToSchema)]
 pub struct CredentialAnswer {
     pub engine: String,
     /// Absent where nothing was leased (a stored secret).
@@ -84,6 +98,42 @@ pub struct CredentialAnswer {
     pub revocable: bool,
 }
 
+/// Without the token.
+impl fmt::Debug for SessionAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionAnswer").field("id", &self.id).field("ends_at", &self.ends_at).finish_non_exhaustive()
+    }
+}
+
+/// Without the values, of which only the names are told.
+impl fmt::Debug for CredentialAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CredentialAnswer")
+            .field("engine", &self.engine)
+            .field("lease_id", &self.lease_id)
+            .field("values", &self.values.keys())
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
+}
+
 fn secret_text<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Secret<String>, D::Error> {
     String::deserialize(deserializer).map(Secret::new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_a_log_holds_no_secret() {
+        let answer: ExchangeAnswer = serde_json::from_str(
+            r#"{"decision_id": "d", "role": "r", "session": {"id": "s", "token": "dps_hidden", "ends_at": "2026-01-01T00:00:00Z"},
+                "credentials": {"db": {"engine": "postgres", "values": {"password": "hidden too"}, "revocable": true}}}"#,
+        )
+        .unwrap();
+        let text = format!("{answer:?}");
+        assert!(!text.contains("hidden"), "{text}");
+        assert!(text.contains("password"), "the names help: {text}");
+    }
 }

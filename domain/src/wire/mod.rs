@@ -7,7 +7,7 @@ mod operators;
 mod problem;
 mod secrets;
 
-pub use exchange::{CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
+pub use exchange::{BootstrapRequest, CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
 pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
 pub use operators::{AuditEntry, AuditList, AuditQuery, WhoAmI};
 pub use problem::Problem;
