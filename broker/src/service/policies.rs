@@ -25,7 +25,8 @@ pub enum LoadError {
     Unsound { path: PathBuf, problems: Vec<Problem> },
 }
 
-/// Reads every `.toml` file below `folder`. Cases travel with the set, so that what is stored can be checked again.
+/// Reads every `.toml` file below `folder`, but for what begins with a dot: mounted folders keep their versions there, and the
+/// client's offline checks do not read it either. Cases travel with the set, so that what is stored can be checked again.
 pub fn read_folder(folder: &Path) -> Result<Vec<SourceFile>, LoadError> {
     let fail = |path: &Path, cause| LoadError::Read { path: path.to_owned(), cause };
     let mut files = Vec::new();
@@ -33,6 +34,9 @@ pub fn read_folder(folder: &Path) -> Result<Vec<SourceFile>, LoadError> {
     while let Some(dir) = open.pop() {
         for entry in std::fs::read_dir(&dir).map_err(|cause| fail(&dir, cause))? {
             let path = entry.map_err(|cause| fail(&dir, cause))?.path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.')) {
+                continue;
+            }
             if path.is_dir() {
                 open.push(path);
             } else if path.extension().is_some_and(|ending| ending == "toml") {
@@ -91,5 +95,25 @@ impl Policies {
         tx.remember(&[record]).await?;
         tx.commit().await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A mounted ConfigMap: every file is a link through `..data` to a folder of this version.
+    #[test]
+    fn a_mounted_folder_is_read_once() {
+        let mount = tempfile::tempdir().unwrap();
+        let version = mount.path().join("..2026_11_22");
+        std::fs::create_dir(&version).unwrap();
+        std::fs::write(version.join("issuers.toml"), "").unwrap();
+        symlink("..2026_11_22", mount.path().join("..data")).unwrap();
+        symlink("..data/issuers.toml", mount.path().join("issuers.toml")).unwrap();
+        let files = read_folder(mount.path()).unwrap();
+        assert_eq!(files.iter().map(|file| file.path.as_str()).collect::<Vec<_>>(), ["issuers.toml"]);
     }
 }
