@@ -237,8 +237,9 @@ impl Config {
         if self.database.max_connections < 2 {
             problems.push("[database] max_connections is at least 2".to_owned());
         }
-        if self.limits.in_flight == 0 || self.limits.connections == 0 {
-            problems.push("[limits] in_flight and connections are at least 1".to_owned());
+        let sensible = 1..=1_000_000;
+        if !sensible.contains(&self.limits.in_flight) || !sensible.contains(&self.limits.connections) {
+            problems.push("[limits] in_flight and connections are between 1 and 1000000".to_owned());
         }
         password_in_url("[database]", &self.database.url, problems);
         for (name, connection) in &self.connections {
@@ -248,8 +249,8 @@ impl Config {
                 let known: Vec<_> = domain::credentials::ENGINES.iter().map(|engine| engine.name()).collect();
                 problems.push(format!("{place} engine {:?} is not one of {}", connection.engine, known.join(", ")));
             }
-            if connection.concurrency == 0 {
-                problems.push(format!("{place} concurrency is at least 1"));
+            if !(1..=1_000).contains(&connection.concurrency) {
+                problems.push(format!("{place} concurrency is between 1 and 1000"));
             }
         }
     }
@@ -294,7 +295,14 @@ impl Reader {
     }
 
     fn connections(&mut self) -> BTreeMap<String, Connection> {
-        let Some(Value::Table(sections)) = self.table.remove("connection") else { return BTreeMap::new() };
+        let sections = match self.table.remove("connection") {
+            None => return BTreeMap::new(),
+            Some(Value::Table(sections)) => sections,
+            Some(_) => {
+                self.problems.push("[connection] needs a name: write [connection.NAME]".to_owned());
+                return BTreeMap::new();
+            }
+        };
         let read = sections
             .into_iter()
             .filter_map(|(name, value)| Some((name.clone(), self.read(&format!("connection.{name}"), value)?)));
