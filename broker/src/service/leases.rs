@@ -4,12 +4,14 @@
 //! target; what it then writes counts only if nobody claimed the row after it. There is no last try.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::audit::Kind;
 use domain::lease::State;
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use super::error::Error;
@@ -19,7 +21,8 @@ use crate::engines::engine::{Bench, EngineError, Revoked};
 use crate::failpoint;
 use crate::store::Store;
 pub use crate::store::leases::Lease;
-use crate::store::leases::{Claim, Claimed, Count, Outcome};
+use crate::store::leases::{Claim, Claimed, Outcome};
+use crate::store::sessions::Session;
 use crate::system::{NoEntropy, System};
 use crate::telemetry::Metrics;
 
@@ -27,6 +30,11 @@ use crate::telemetry::Metrics;
 const CLAIM: Duration = Duration::from_mins(1);
 /// How long taking one lease back may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a claimed lease waits for its target's turn. With the patience it is less than the claim.
+const QUEUE: Duration = Duration::from_secs(25);
+/// The back-off of leases whose target is known to be down grows no further than at this attempt: when the target comes
+/// back they are taken back within seconds.
+const SOON: i32 = 4;
 /// Leases that one replica takes back at the same time, over all targets.
 const AT_ONCE: usize = 64;
 /// Leases claimed in one transaction.
@@ -52,11 +60,15 @@ pub struct Leases {
     wake: Arc<Notify>,
     slots: Arc<Semaphore>,
     lanes: Arc<Mutex<HashMap<String, Arc<Lane>>>>,
+    under_way: TaskTracker,
 }
 
 /// The way to one target: so many at a time, none while it is known to be down.
 #[derive(Debug)]
 struct Lane {
+    width: usize,
+    /// Leases that this replica has claimed and not settled.
+    claimed: AtomicUsize,
     seats: Semaphore,
     failures: Mutex<(u32, Option<time::OffsetDateTime>)>,
 }
@@ -65,7 +77,8 @@ impl Leases {
     pub fn new(system: System, store: Store, engines: Arc<Engines>, bench: Bench, metrics: Metrics) -> Result<Self, NoEntropy> {
         let replica = system.row_id()?;
         let (slots, lanes) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
-        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes })
+        let under_way = TaskTracker::new();
+        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes, under_way })
     }
 
     /// Tells the expiry worker of this replica that something is due.
@@ -97,11 +110,11 @@ impl Leases {
                 self.store.claim_leases(&Claim { owner: self.replica, now, until: now + CLAIM, limit, except: &except }).await?;
             let full = claimed.len() == room;
             for claim in claimed {
-                let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return Ok(()) };
-                let leases = self.clone();
-                tokio::spawn(async move {
-                    leases.take_back(claim).await;
-                    drop(slot);
+                let (leases, lane) = (self.clone(), self.lane(target(&claim.lease)));
+                lane.claimed.fetch_add(1, Ordering::Relaxed);
+                self.under_way.spawn(async move {
+                    leases.take_back(claim, &lane).await;
+                    lane.claimed.fetch_sub(1, Ordering::Relaxed);
                 });
             }
             if !full {
@@ -110,22 +123,21 @@ impl Leases {
         }
     }
 
+    /// Waits until what has been claimed here is settled. Nothing may be claimed any more when it is called.
+    pub async fn settle(&self) {
+        self.under_way.close();
+        self.under_way.wait().await;
+    }
+
     /// Counts what is past its end and not gone, and raises the alarm for what should have been.
     pub async fn watch_overdue(&self) -> Result<(), Error> {
         let now = self.system.now();
-        let late = |count: &&Count| count.due_since.is_some_and(|since| since < now - GRACE);
-        let counts = self.store.count_leases().await?;
-        let overdue = counts.iter().filter(late).map(|count| u64::try_from(count.count).unwrap_or(0)).sum();
-        let oldest = counts
-            .iter()
-            .filter(late)
-            .filter_map(|count| Duration::try_from(now - count.due_since?).ok())
-            .max()
-            .unwrap_or_default();
-        self.metrics.overdue(overdue, oldest);
+        let late = self.store.late_leases(now - GRACE).await?;
+        let oldest = late.since.and_then(|since| Duration::try_from(now - since).ok()).unwrap_or_default();
+        self.metrics.overdue(late.count, oldest);
         if oldest > OVERDUE {
             self.metrics.alarm("lease_overdue");
-            tracing::error!(oldest_seconds = oldest.as_secs(), "leases are past their end and not gone");
+            tracing::error!(leases = late.count, oldest_seconds = oldest.as_secs(), "leases are past their end and not gone");
         }
         Ok(())
     }
@@ -170,27 +182,24 @@ impl Leases {
         self.wait_for(session, &ids).await
     }
 
-    /// Gives back every open lease of a session.
-    pub async fn release_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
-        let open: Vec<_> =
-            self.of_session(session).await?.iter().filter(|lease| lease.state.is_open()).map(|lease| lease.id).collect();
-        self.release(session, &open).await
-    }
-
-    /// Takes back what a session's first attempt made, so that it can be made again. Whether nothing revocable is left.
-    pub async fn take_back_session(&self, session: Uuid) -> Result<bool, Error> {
-        let leases = self.of_session(session).await?;
+    /// Ends the session of a first attempt and takes back what it made, so that it can be made again. Whether nothing
+    /// revocable is left; `false` also while the attempt still runs.
+    pub async fn take_back_session(&self, session: &Session, decision: Uuid) -> Result<bool, Error> {
+        let leases = self.of_session(session.id).await?;
         if leases.iter().any(|lease| lease.state == State::Pending) {
             return Ok(false);
         }
-        let left = self.release_session(session).await?;
+        let record = log::happened(&self.system, Kind::SessionEnded, decision, session.id, None, &session.role)?;
+        let record = record.field("reason", "repeated");
+        self.store.end_session(session.id, self.system.now(), &[record]).await?;
+        let left = self.wait_for_session(session.id).await?;
         Ok(!left.iter().any(|lease| lease.state.is_open() && lease.state != State::Passive))
     }
 
     /// One lease, to its end or to its next try.
-    async fn take_back(&self, claim: Claimed) {
+    async fn take_back(&self, claim: Claimed, lane: &Lane) {
         let lease = &claim.lease;
-        let outcome = self.outcome(&claim).await;
+        let outcome = self.outcome(&claim, lane).await;
         let (kind, state) = match &outcome {
             Outcome::Revoked => (Kind::LeaseRevoked, "revoked"),
             Outcome::Expired => (Kind::LeaseExpired, "expired"),
@@ -211,6 +220,9 @@ impl Leases {
             if let Outcome::Fenced { reason, .. } | Outcome::Retry { reason, .. } = &outcome {
                 remark = remark.field("reason", reason.as_str());
             }
+            if !lease.revocable && outcome == Outcome::Revoked {
+                remark = remark.field("reason", "never handed out");
+            }
             // The first failure of a row is remembered; a target that is down for a day is not a record every five minutes.
             let remarks = if matches!(outcome, Outcome::Retry { .. }) && lease.attempt > 1 { Vec::new() } else { vec![remark] };
             Ok::<_, Error>(self.store.settle_lease(&claim, &outcome, self.system.now(), &remarks).await?)
@@ -224,40 +236,47 @@ impl Leases {
         }
     }
 
-    async fn outcome(&self, claim: &Claimed) -> Outcome {
+    async fn outcome(&self, claim: &Claimed, lane: &Lane) -> Outcome {
         let lease = &claim.lease;
         if !lease.revocable {
-            return Outcome::Expired;
+            // One that was never activated was never handed out either: nobody holds it, and it ends by its own clock.
+            return if lease.state == State::Passive { Outcome::Expired } else { Outcome::Revoked };
         }
-        let target = lease.connection.clone().unwrap_or_else(|| lease.engine.clone());
-        let lane = self.lane(&target);
-        let retry = |reason: String| Outcome::Retry { reason, next_try: self.system.now() + self.back_off(lease.attempt) };
+        let target = target(lease);
+        let retry = |reason: String, attempt| Outcome::Retry { reason, next_try: self.system.now() + self.back_off(attempt) };
+        // Waiting for the target's turn is not the target's fault, and takes nobody else's slot.
+        let Ok(Ok(_seat)) = tokio::time::timeout(QUEUE, lane.seats.acquire()).await else {
+            return retry(format!("{target} is busy"), 1);
+        };
         if lane.is_closed(self.system.now()) {
-            return retry(format!("{target} is not available"));
+            return retry(format!("{target} is not available"), lease.attempt.min(SOON));
         }
+        let _slot = self.slots.acquire().await;
         let taken = async {
-            let _seat = lane.seats.acquire().await;
             failpoint::pass("worker::before_revoke").await.map_err(|error| EngineError::Fault(error.into()))?;
             self.engines.revoke(&lease.engine, &self.bench, &claim.handle).await
         };
         match tokio::time::timeout(PATIENCE, taken).await {
             Ok(Ok(Revoked::Gone)) => {
-                lane.succeeded();
+                lane.answered();
                 Outcome::Revoked
             }
             Ok(Ok(Revoked::Fenced(reason))) => {
-                lane.succeeded();
+                lane.answered();
                 Outcome::Fenced { reason, next_try: self.system.now() + self.back_off(lease.attempt) }
             }
             Ok(Err(error)) => {
                 if matches!(error, EngineError::TargetUnavailable(_)) {
                     lane.failed(self.system.now());
+                } else {
+                    // A target that says no is there, for the others.
+                    lane.answered();
                 }
-                retry(error.to_string())
+                retry(error.to_string(), lease.attempt)
             }
             Err(_) => {
                 lane.failed(self.system.now());
-                retry(format!("{target} did not answer within {} s", PATIENCE.as_secs()))
+                retry(format!("{target} did not answer within {} s", PATIENCE.as_secs()), lease.attempt)
             }
         }
     }
@@ -265,7 +284,7 @@ impl Leases {
     /// Targets to pass over for now.
     fn busy(&self, now: time::OffsetDateTime) -> Vec<String> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = lanes.iter().filter(|(_, lane)| lane.seats.available_permits() == 0 || lane.rests(now));
+        let busy = lanes.iter().filter(|(_, lane)| lane.claimed.load(Ordering::Relaxed) >= lane.width || lane.rests(now));
         busy.map(|(target, _)| target.clone()).collect()
     }
 
@@ -273,9 +292,11 @@ impl Leases {
         let seats = self.bench.connections.get(target).map_or(4, |connection| connection.concurrency);
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let seats = usize::try_from(seats).unwrap_or(4);
-        let lane = lanes
-            .entry(target.to_owned())
-            .or_insert_with(|| Arc::new(Lane { seats: Semaphore::new(seats), failures: Mutex::default() }));
+        let lane = lanes.entry(target.to_owned()).or_insert_with(|| Arc::new(Lane::new(seats)));
+        if lane.width != seats {
+            // The connection's concurrency was changed; what is under way ends on the old lane.
+            *lane = Arc::new(Lane::new(seats));
+        }
         Arc::clone(lane)
     }
 
@@ -288,7 +309,16 @@ impl Leases {
     }
 }
 
+/// What a lease is taken back from: its connection or, without one, all of its engine.
+fn target(lease: &Lease) -> &str {
+    lease.connection.as_deref().unwrap_or(&lease.engine)
+}
+
 impl Lane {
+    fn new(width: usize) -> Self {
+        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default() }
+    }
+
     /// Whether the target is left alone at the moment.
     fn rests(&self, now: time::OffsetDateTime) -> bool {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).1.is_some_and(|until| now < until)
@@ -307,7 +337,7 @@ impl Lane {
         }
     }
 
-    fn succeeded(&self) {
+    fn answered(&self) {
         *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = (0, None);
     }
 
@@ -319,3 +349,6 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,10 +72,12 @@ impl Upkeep {
     /// Removes rows that nothing needs any more.
     pub async fn sweep(&self) -> Result<(), Error> {
         let (store, now) = (&self.rooms.store, self.rooms.system.now());
-        while store.forget_uses(now, SWEEP_BATCH).await? == SWEEP_BATCH.unsigned_abs() {}
-        store.forget_leases(now - KEPT, SWEEP_BATCH).await?;
-        store.forget_sessions(now - KEPT, SWEEP_BATCH).await?;
-        self.rooms.leases.watch_overdue().await
+        self.rooms.leases.watch_overdue().await?;
+        let full = SWEEP_BATCH.unsigned_abs();
+        while store.forget_uses(now, SWEEP_BATCH).await? == full {}
+        while store.forget_leases(now - KEPT, SWEEP_BATCH).await? == full {}
+        while store.forget_sessions(now - KEPT, SWEEP_BATCH).await? == full {}
+        Ok(())
     }
 
     /// Moves sealed records to the active generation until none is left on an older one, then retires it.

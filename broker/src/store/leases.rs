@@ -73,15 +73,12 @@ pub enum Outcome {
     Expired,
 }
 
-/// How many leases stand in which state, for metrics and alarms.
-#[derive(Clone, Debug)]
-pub struct Count {
-    pub state: State,
-    pub engine: String,
-    pub connection: Option<String>,
-    pub count: i64,
-    /// The oldest due moment among them.
-    pub due_since: Option<OffsetDateTime>,
+/// Leases whose time is over and that are not gone.
+#[derive(Clone, Copy, Debug)]
+pub struct Late {
+    pub count: u64,
+    /// When the first of them was to end.
+    pub since: Option<OffsetDateTime>,
 }
 
 /// How long after its create deadline a pending lease is left alone: longer than clocks and connections can lag.
@@ -255,25 +252,16 @@ impl Store {
         Ok(true)
     }
 
-    /// How many open leases there are, by state and target.
-    pub async fn count_leases(&self) -> Result<Vec<Count>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select state, engine, connection, count(*) as "count!", min(due_at) as due_since
-               from daypass.leases where due_at is not null group by state, engine, connection"#
+    /// Leases that were to be gone before `before`. A next try in the future makes none of them less late.
+    pub async fn late_leases(&self, before: OffsetDateTime) -> Result<Late, StoreError> {
+        let row = sqlx::query!(
+            r#"select count(*) as "count!", min(least(due_at, expires_at)) as since
+               from daypass.leases where due_at is not null and least(due_at, expires_at) < $1"#,
+            before
         )
-        .fetch_all(self.pool())
+        .fetch_one(self.pool())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Count {
-                    state: row.state.parse().map_err(|_| StoreError::Corrupt("leases"))?,
-                    engine: row.engine,
-                    connection: row.connection,
-                    count: row.count,
-                    due_since: row.due_since,
-                })
-            })
-            .collect()
+        Ok(Late { count: row.count.unsigned_abs(), since: row.since })
     }
 
     /// Forgets up to `limit` leases that ended before `before`. The log keeps what it says of them.
