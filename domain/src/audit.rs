@@ -59,6 +59,7 @@ kinds! {
     LeaseExpired "lease.expired" "The credential of a lease ended by its own clock.";
     SecretWritten "secret.written" "An operator wrote a version of a secret.";
     SecretRead "secret.read" "An operator read a secret.";
+    SecretListed "secret.listed" "An operator listed secrets or the versions of one.";
     SecretRolledBack "secret.rolled_back" "An operator made an older version of a secret the current one.";
     SecretDeleted "secret.deleted" "An operator deleted a version of a secret.";
     SecretDestroyed "secret.destroyed" "An operator destroyed a version of a secret for good.";
@@ -68,6 +69,8 @@ kinds! {
     OperatorBootstrap "operator.bootstrap" "A single-use token for the first operator was made.";
     OperatorBootstrapped "operator.bootstrapped" "The single-use token for the first operator was spent.";
     OperatorDenied "operator.denied" "An operator lacked the right for a request.";
+    AuditRead "audit.read" "An operator read the audit trail.";
+    DecisionExplained "decision.explained" "An operator had a recorded decision explained.";
     KeyRotated "key.rotated" "A new generation of the data key became the active one.";
     KeyRetired "key.retired" "A generation of the data key protects nothing any more.";
     BrokerStarted "broker.started" "A replica of the broker started.";

@@ -54,14 +54,19 @@ impl Denials {
 
     /// A refusal of someone who is known.
     pub async fn record(&self, about: &About<'_>, refusal: &Refusal) {
+        let kind = if about.session.is_some() { Kind::SessionDenied } else { Kind::ExchangeDenied };
+        self.record_as(kind, about, refusal).await;
+    }
+
+    /// The same for a request that has a word of its own.
+    pub async fn record_as(&self, kind: Kind, about: &About<'_>, refusal: &Refusal) {
         let code = refusal.code.as_str();
         self.metrics.decision(code);
         let minute = self.minute();
         let key = (about.issuer.to_owned(), about.job.project.clone().unwrap_or_default(), code);
-        if !self.with(|tally| tally.admit(minute, key)) {
+        if !self.with(|tally| tally.admit(minute, key.clone())) {
             return;
         }
-        let kind = if about.session.is_some() { Kind::SessionDenied } else { Kind::ExchangeDenied };
         let facts = refusal.hints.iter().enumerate().map(|(at, hint)| (format!("hint.{at}"), hint.clone())).collect();
         let written = async {
             let record = log::refused(&self.system, kind, about, refusal.code, &facts)?;
@@ -69,6 +74,7 @@ impl Denials {
             Ok::<_, Error>(())
         };
         if let Err(error) = written.await {
+            self.with(|tally| tally.count(minute, key));
             self.metrics.alarm("denial_not_recorded");
             tracing::error!(decision_id = %about.decision, ?error, "a refusal could not be recorded");
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use domain::audit::Kind;
 use domain::claims::{Claims, Object};
 use domain::policy::{self, Explanation, PolicySet, SourceFile};
 use domain::refusal::Code;
@@ -11,6 +12,7 @@ use uuid::Uuid;
 use super::error::{Error, Fault};
 use super::rooms::Rooms;
 use super::sessions::Holder;
+use crate::audit::log;
 use crate::store::audit::Stored;
 
 /// Explains recorded decisions to operators.
@@ -26,8 +28,15 @@ impl Explain {
 
     /// The decision once more, from its recorded claims under the policy set that decided it. Claims that name a person
     /// take part as long as they have not been erased.
-    pub async fn decision(&self, _holder: &Holder, decision: Uuid, _asking: Uuid) -> Result<Explanation, Error> {
-        let store = &self.rooms.store;
+    ///
+    /// Needs the right `policy.explain`; that it was asked for is a record too.
+    pub async fn decision(&self, holder: &Holder, decision: Uuid, asking: Uuid) -> Result<Explanation, Error> {
+        let rooms = &self.rooms;
+        holder.require(rooms, "policy.explain", None, asking).await?;
+        let about = holder.about(asking, rooms.policies.active().hash());
+        let remark = log::act(&rooms.system, Kind::DecisionExplained, &about, &decision.to_string())?;
+        rooms.store.remember(remark).await.map_err(Error::from_write)?;
+        let store = &rooms.store;
         let query = AuditQuery { about: Some(decision.to_string()), ..AuditQuery::default() };
         let decided = |stored: &Stored| stored.record.decision_id == decision && stored.record.policy_hash.is_some();
         let Stored { record, personal, .. } = store.audit(&query).await?.into_iter().find(decided).ok_or(Code::NotFound)?;

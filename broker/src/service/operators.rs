@@ -25,9 +25,9 @@ pub const BOOTSTRAP: &str = "daypass:bootstrap";
 /// How long a bootstrap session lasts.
 const SESSION: Duration = Duration::from_mins(10);
 
-/// The rights that a role's operator credential lists; none where it has none.
+/// The rights that a role's operator credential lists; none where it has none, or where the role is only rehearsed.
 pub fn rights_of_role(set: &PolicySet, role: &str) -> Vec<String> {
-    let Some(role) = set.role(role) else { return Vec::new() };
+    let Some(role) = set.role(role).filter(|role| !role.shadow) else { return Vec::new() };
     let credentials = role.credentials.iter().filter(|credential| credential.engine.name() == operator::NAME);
     let params = credentials.filter_map(|credential| serde_json::from_value::<operator::Params>(credential.params.clone()).ok());
     params.flat_map(|params| params.rights).collect()
@@ -47,7 +47,13 @@ impl Operators {
     /// Spends a bootstrap token: a session of ten minutes for the role it was made for, and for once.
     pub async fn bootstrap(&self, token: &Secret<String>, decision: Uuid) -> Result<Granted, Error> {
         let rooms = &self.rooms;
-        let hash = bearer::hash(token.expose()).ok_or(Code::SessionUnknown)?;
+        // Nobody knows who it is: counted only.
+        let unknown = || {
+            let refusal = Refusal::from(Code::SessionUnknown);
+            rooms.denials.unverified(&refusal);
+            refusal
+        };
+        let hash = bearer::hash(token.expose()).ok_or_else(unknown)?;
         let set = rooms.policies.active();
         let now = rooms.system.now();
         let (session, fresh) = (rooms.system.row_id()?, bearer::new_token(&rooms.system)?);
@@ -70,7 +76,7 @@ impl Operators {
         };
         // Everything below happens together, or the token stays unspent.
         let mut tx = rooms.store.begin().await?;
-        let role = tx.spend_bootstrap(&hash, now).await?.ok_or(Code::SessionUnknown)?;
+        let role = tx.spend_bootstrap(&hash, now).await?.ok_or_else(unknown)?;
         if rights_of_role(&set, &role).is_empty() {
             return Err(Refusal::new(Code::RoleUnknown)
                 .hint("the role of this bootstrap token has no operator credential any more")

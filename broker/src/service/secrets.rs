@@ -55,28 +55,41 @@ impl Secrets {
     }
 
     pub async fn read(&self, holder: &Holder, at: &At, version: Option<u32>, decision: Uuid) -> Result<SecretAnswer, Error> {
-        holder.require("secrets.read", Some(&at.object()))?;
+        holder.require(&self.rooms, "secrets.read", Some(&at.object()), decision).await?;
         let found = self.rooms.store.secrets().read(&at.mount, &at.path, version).await?;
         self.remember(holder, Kind::SecretRead, at, &[found.version], decision).await?;
         let data = serde_json::from_slice(found.data.expose())?;
         Ok(SecretAnswer { data, version: found.version, created_at: found.created_at })
     }
 
-    pub async fn list(&self, holder: &Holder, at: &At) -> Result<SecretList, Error> {
-        holder.require("secrets.list", Some(&at.object()))?;
-        Ok(SecretList { paths: self.rooms.store.secrets().list(&at.mount, &at.path).await? })
+    pub async fn list(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretList, Error> {
+        holder.require(&self.rooms, "secrets.list", Some(&at.object()), decision).await?;
+        let paths = self.rooms.store.secrets().list(&at.mount, &at.path).await?;
+        self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
+        Ok(SecretList { paths })
     }
 
-    pub async fn history(&self, holder: &Holder, at: &At) -> Result<SecretHistory, Error> {
-        holder.require("secrets.list", Some(&at.object()))?;
-        Ok(told(self.rooms.store.secrets().history(&at.mount, &at.path).await?))
+    pub async fn history(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretHistory, Error> {
+        holder.require(&self.rooms, "secrets.list", Some(&at.object()), decision).await?;
+        let history = told(self.rooms.store.secrets().history(&at.mount, &at.path).await?);
+        self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
+        Ok(history)
+    }
+
+    /// Refuses unless a version may be written there, before anything of it is read.
+    pub async fn may_write(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<(), Error> {
+        holder.require(&self.rooms, "secrets.write", Some(&at.object()), decision).await
     }
 
     /// Writes a new version and returns its number.
     pub async fn write(&self, holder: &Holder, at: &At, wanted: SecretWrite, decision: Uuid) -> Result<u32, Error> {
-        holder.require("secrets.write", Some(&at.object()))?;
+        self.may_write(holder, at, decision).await?;
         if !wanted.data.is_object() {
             return Err(Refusal::new(Code::RequestMalformed).hint("data: a secret is a JSON object").into());
+        }
+        let nul = |text: &String| text.contains('\0');
+        if wanted.metadata.iter().flatten().any(|(name, value)| nul(name) || nul(value)) {
+            return Err(Refusal::new(Code::RequestMalformed).hint("metadata: a text holds a NUL").into());
         }
         let data = Secret::new(serde_json::to_vec(&wanted.data)?);
         let record = self.record(holder, Kind::SecretWritten, at, &[], decision)?;
@@ -90,7 +103,7 @@ impl Secrets {
 
     /// Makes the content of `version` the newest version and returns its number.
     pub async fn roll_back(&self, holder: &Holder, at: &At, version: u32, decision: Uuid) -> Result<u32, Error> {
-        holder.require("secrets.write", Some(&at.object()))?;
+        holder.require(&self.rooms, "secrets.write", Some(&at.object()), decision).await?;
         let record = self.record(holder, Kind::SecretRolledBack, at, &[version], decision)?;
         let mut tx = self.rooms.store.begin().await?;
         let newest = tx.rollback_secret(&at.mount, &at.path, version, self.rooms.system.now()).await?;
@@ -108,7 +121,7 @@ impl Secrets {
         destroy: bool,
         decision: Uuid,
     ) -> Result<SecretHistory, Error> {
-        holder.require("secrets.delete", Some(&at.object()))?;
+        holder.require(&self.rooms, "secrets.delete", Some(&at.object()), decision).await?;
         let kind = if destroy { Kind::SecretDestroyed } else { Kind::SecretDeleted };
         let now = self.rooms.system.now();
         let mut tx = self.rooms.store.begin().await?;
@@ -131,7 +144,7 @@ impl Secrets {
         decision: Uuid,
     ) -> Result<domain::audit::Record, Error> {
         let set = self.rooms.policies.active();
-        let about = holder.subject.about(decision, Some(holder.session.id), set.hash(), Some(&holder.session.role), None);
+        let about = holder.about(decision, set.hash());
         let mut record = log::act(&self.rooms.system, kind, &about, &format!("{}/{}", at.mount, at.path))?;
         if !versions.is_empty() {
             let versions: Vec<String> = versions.iter().map(u32::to_string).collect();

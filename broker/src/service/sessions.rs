@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use domain::audit::Kind;
 use domain::credentials::operator;
-use domain::policy;
+use domain::policy::{self, PolicySet};
 use domain::refusal::{Code, Refusal};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::error::Error;
 use super::operators;
 use super::rooms::Rooms;
 use super::subject::Subject;
-use crate::audit::log;
+use crate::audit::log::{self, About};
 use crate::store::leases::Lease;
 use crate::store::sessions::Session;
 
@@ -38,13 +38,21 @@ impl Holder {
             .into()
     }
 
-    /// Refuses unless the session holds `right`, for `object` where the right speaks of one.
-    pub fn require(&self, right: &str, object: Option<&str>) -> Result<(), Error> {
+    /// Refuses unless the session holds `right`, for `object` where the right speaks of one. A refusal is remembered.
+    pub async fn require(&self, rooms: &Rooms, right: &str, object: Option<&str>, decision: Uuid) -> Result<(), Error> {
         if operator::allows(&self.rights, right, object) {
             return Ok(());
         }
         let wanted = object.map_or_else(|| right.to_owned(), |object| format!("{right}:{object}"));
-        Err(Refusal::new(Code::RightMissing).hint(format!("the right {wanted} is needed")).into())
+        let refusal = Refusal::new(Code::RightMissing).hint(format!("the right {wanted} is needed"));
+        let policy = rooms.policies.active().hash();
+        rooms.denials.record_as(Kind::OperatorDenied, &self.about(decision, policy), &refusal).await;
+        Err(refusal.into())
+    }
+
+    /// What a record about this session's act says.
+    pub fn about(&self, decision: Uuid, policy: [u8; 32]) -> About<'_> {
+        self.subject.about(decision, Some(self.session.id), policy, Some(&self.session.role), None)
     }
 }
 
@@ -59,7 +67,8 @@ impl Sessions {
         Self { rooms }
     }
 
-    /// The session of a token. It is decided again: a role that the policy set has taken away takes the session with it.
+    /// The session of a token, as long as it has not ended. What it may still do is for the policy set to say: releasing
+    /// what it has, always.
     pub async fn authenticate(&self, token: &str) -> Result<Session, Error> {
         let hash = bearer::hash(token).ok_or(Code::SessionUnknown)?;
         let session = self.rooms.store.session_by_token(&hash).await?.ok_or(Code::SessionUnknown)?;
@@ -69,20 +78,35 @@ impl Sessions {
         Ok(session)
     }
 
-    /// The session with its subject and the rights of now.
-    pub async fn holder(&self, token: &str) -> Result<Holder, Error> {
+    /// The session with its subject and the rights of now. A role that the policy set has taken away takes them with it.
+    pub async fn holder(&self, token: &str, decision: Uuid) -> Result<Holder, Error> {
         let session = self.authenticate(token).await?;
         let set = self.rooms.policies.active();
+        let (subject, rights) = match self.rights(&set, &session) {
+            Ok(held) => held,
+            Err(refusal) => {
+                let subject = Subject::of_refused(&set, &session.issuer, session.claims.clone());
+                let about = subject.about(decision, Some(session.id), set.hash(), Some(&session.role), None);
+                self.rooms.denials.record(&about, &refusal).await;
+                return Err(refusal.into());
+            }
+        };
+        Ok(Holder { session, subject, rights })
+    }
+
+    fn rights(&self, set: &PolicySet, session: &Session) -> Result<(Subject, Vec<String>), Refusal> {
         if session.issuer == operators::BOOTSTRAP {
-            let rights = operators::rights_of_role(&set, &session.role);
-            return Ok(Holder { subject: Subject::nobody(operators::BOOTSTRAP), session, rights });
+            return Ok((Subject::nobody(operators::BOOTSTRAP), operators::rights_of_role(set, &session.role)));
         }
-        let subject = Subject::of_session(&set, &session)?;
+        let subject = Subject::of_session(set, session)?;
         let now = self.rooms.system.now().unix_timestamp();
         let role = Some(session.role.as_str());
         let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials: &[], ttl: None, now };
-        let rights = policy::decide_in_session(&set, &ask, session.ends_at.unix_timestamp())?.rights;
-        Ok(Holder { session, subject, rights })
+        let allowed = policy::decide_role(set, &ask)?;
+        if allowed.shadow {
+            return Err(Code::RoleUnknown.into());
+        }
+        Ok((subject, allowed.rights))
     }
 
     /// Ends the session: its token is worth nothing from now on, and its leases are taken back.
@@ -91,11 +115,5 @@ impl Sessions {
         let record = log::happened(&rooms.system, Kind::SessionEnded, decision, session.id, None, &session.role)?;
         rooms.store.end_session(session.id, rooms.system.now(), &[record]).await?;
         rooms.leases.wait_for_session(session.id).await
-    }
-
-    /// Remembers an operator's act.
-    pub async fn remember(&self, record: domain::audit::Record) -> Result<(), Error> {
-        self.rooms.store.remember(record).await.map_err(Error::from_write)?;
-        Ok(())
     }
 }

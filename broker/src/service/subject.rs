@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::claims::Claims;
 use domain::issuers::issuer::{JobView, Kind};
 use domain::policy::PolicySet;
-use domain::refusal::Code;
+use domain::refusal::{Code, Refusal};
 
 use uuid::Uuid;
 
@@ -42,9 +42,13 @@ impl Subject {
         })
     }
 
-    /// A session speaks for its stored claims as long as its issuer is still believed.
-    pub fn of_session(set: &PolicySet, session: &Session) -> Result<Self, Error> {
+    /// A session speaks for its stored claims as long as its issuer is still believed. A name that the policy set has given
+    /// to another issuer since is no longer the session's.
+    pub fn of_session(set: &PolicySet, session: &Session) -> Result<Self, Refusal> {
         let issuer = set.issuer(&session.issuer).ok_or(Code::IssuerUnknown)?;
+        if session.claims.text("iss") != Some(issuer.url.as_str()) {
+            return Err(Code::IssuerUnknown.into());
+        }
         if !issuer.enabled {
             return Err(Code::IssuerDisabled.into());
         }

@@ -36,8 +36,7 @@ pub(crate) async fn list(
     query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Response {
     let listed = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
-        holder.require("audit.read", None)?;
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let Query(query) = query.map_err(|rejection| Refusal::new(Code::RequestMalformed).hint(rejection.body_text()))?;
         admin.audit.list(&holder, &query, context.id).await
     };

@@ -86,14 +86,14 @@ pub(crate) async fn read(
     asked: Queried<ReadQuery>,
 ) -> Response {
     let answered = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let asked = query(asked)?;
         let at = At::new(&mount, &path)?;
         if asked.list {
-            return Ok(Json(admin.secrets.list(&holder, &at).await?).into_response());
+            return Ok(Json(admin.secrets.list(&holder, &at, context.id).await?).into_response());
         }
         if asked.history {
-            return Ok(Json(admin.secrets.history(&holder, &at).await?).into_response());
+            return Ok(Json(admin.secrets.history(&holder, &at, context.id).await?).into_response());
         }
         Ok(Json(admin.secrets.read(&holder, &at, asked.version, context.id).await?).into_response())
     };
@@ -122,8 +122,8 @@ pub(crate) async fn list_mount(
     headers: HeaderMap,
 ) -> Response {
     let listed = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
-        admin.secrets.list(&holder, &At::mount(&mount)?).await
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
+        admin.secrets.list(&holder, &At::mount(&mount)?, context.id).await
     };
     listed.await.map_or_else(|error| context.problem(&error), |list: SecretList| Json(list).into_response())
 }
@@ -154,9 +154,9 @@ pub(crate) async fn write(
     body: Body,
 ) -> Response {
     let written = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let at = At::new(&mount, &path)?;
-        holder.require("secrets.write", Some(&at.object()))?;
+        admin.secrets.may_write(&holder, &at, context.id).await?;
         let wanted: SecretWrite = read::json(&headers, body).await?;
         admin.secrets.write(&holder, &at, wanted, context.id).await
     };
@@ -187,7 +187,7 @@ pub(crate) async fn delete(
     asked: Queried<DeleteQuery>,
 ) -> Response {
     let deleted = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let asked = query(asked)?;
         let versions = asked.versions.as_deref().unwrap_or_default();
         let versions: Result<Vec<u32>, _> = versions.split(',').filter(|text| !text.is_empty()).map(str::parse).collect();
@@ -222,7 +222,7 @@ pub(crate) async fn roll_back(
     asked: Queried<RollbackQuery>,
 ) -> Response {
     let rolled = async {
-        let holder = admin.sessions.holder(read::bearer(&headers)?).await?;
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let asked = query(asked)?;
         admin.secrets.roll_back(&holder, &At::new(&mount, &path)?, asked.rollback, context.id).await
     };
