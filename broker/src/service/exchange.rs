@@ -27,6 +27,10 @@ use crate::store::{NewSession, Record, TokenUse, WriteError};
 
 /// Seconds that a token's use is remembered beyond its expiry and twice the leeway.
 const USE_MARGIN: i64 = 30;
+/// The longest name of a role or credential that is looked up at all; the policy's own are at most 64 bytes.
+const NAME: usize = 128;
+/// The most names in one ask.
+const NAMES: usize = 64;
 
 /// What a door was asked for.
 #[derive(Debug)]
@@ -39,6 +43,8 @@ pub struct Ask {
     pub credentials: Vec<String>,
     pub ttl: Option<Duration>,
     pub idempotency: Option<String>,
+    /// Open the session and make nothing yet.
+    pub session_only: bool,
 }
 
 /// What a session asks for later on.
@@ -76,19 +82,18 @@ impl Exchange {
     /// A CI token in, credentials and a session out. All or none.
     pub async fn exchange(&self, ask: Ask) -> Result<Granted, Error> {
         let rooms = &self.rooms;
+        named_plainly(ask.role.iter().chain(&ask.credentials))?;
         let set = rooms.policies.active();
         let verified = self.verify(&set, &ask).await?;
         let subject = Subject::of_token(&set, &verified)?;
-        rooms.limiter.admit(&subject)?;
-        let allowed = self
-            .decide(
-                &set,
-                &subject,
-                None,
-                Wish { role: ask.role.as_deref(), credentials: &ask.credentials, ttl: ask.ttl },
-                ask.decision,
-            )
-            .await?;
+        let wish = Wish {
+            session: None,
+            role: ask.role.as_deref(),
+            credentials: (!ask.session_only).then_some(ask.credentials.as_slice()),
+            ttl: ask.ttl,
+            decision: ask.decision,
+        };
+        let allowed = self.decide(&set, &subject, &wish).await?;
 
         let session = rooms.system.row_id()?;
         let token = bearer::new_token(&rooms.system)?;
@@ -135,11 +140,25 @@ impl Exchange {
 
     /// More credentials for a session: decided again from its stored claims, under the policy set of now.
     pub async fn further(&self, session: &Session, ask: Further) -> Result<Granted, Error> {
+        named_plainly(&ask.credentials)?;
         let set = self.rooms.policies.active();
-        let subject = Subject::of_session(&set, session)?;
-        self.rooms.limiter.admit(&subject)?;
-        let wish = Wish { role: Some(&session.role), credentials: &ask.credentials, ttl: ask.ttl };
-        let allowed = self.decide(&set, &subject, Some(session), wish, ask.decision).await?;
+        let subject = match Subject::of_session(&set, session) {
+            Ok(subject) => subject,
+            Err(refusal) => {
+                let subject = Subject::of_refused(&set, &session.issuer, session.claims.clone());
+                let about = subject.about(ask.decision, Some(session.id), set.hash(), Some(&session.role), None);
+                self.rooms.denials.record(&about, &refusal).await;
+                return Err(refusal.into());
+            }
+        };
+        let wish = Wish {
+            session: Some(session),
+            role: Some(&session.role),
+            credentials: Some(&ask.credentials),
+            ttl: ask.ttl,
+            decision: ask.decision,
+        };
+        let allowed = self.decide(&set, &subject, &wish).await?;
         let case = Case {
             decision: ask.decision,
             opens: false,
@@ -184,39 +203,36 @@ impl Exchange {
         }
     }
 
-    async fn decide(
-        &self,
-        set: &PolicySet,
-        subject: &Subject,
-        session: Option<&Session>,
-        wish: Wish<'_>,
-        decision: Uuid,
-    ) -> Result<Allowed, Error> {
-        let Wish { role, credentials, ttl } = wish;
+    /// Rate, then policy. A refusal of either is remembered.
+    async fn decide(&self, set: &PolicySet, subject: &Subject, wish: &Wish<'_>) -> Result<Allowed, Error> {
+        let Wish { session, role, credentials, ttl, decision } = *wish;
         let now = self.rooms.system.now().unix_timestamp();
-        let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials, ttl, now };
-        let decided = match session {
-            None => policy::decide(set, &ask),
-            Some(session) => policy::decide_in_session(set, &ask, session.ends_at.unix_timestamp()),
+        let ask = policy::Ask {
+            issuer: &subject.issuer,
+            claims: &subject.claims,
+            role,
+            credentials: credentials.unwrap_or_default(),
+            ttl,
+            now,
         };
-        match decided {
+        let decided = self.rooms.limiter.admit(subject).and_then(|()| match (credentials, session) {
+            (None, _) => policy::decide_role(set, &ask),
+            (Some(_), None) => policy::decide(set, &ask),
+            (Some(_), Some(session)) => policy::decide_in_session(set, &ask, session.ends_at.unix_timestamp()),
+        });
+        let session = session.map(|session| session.id);
+        let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
             Ok(allowed) if allowed.shadow => {
                 let refusal = Refusal::new(Code::RoleUnknown).hint("the role is in shadow: it would have been allowed");
-                let session = session.map(|session| session.id);
-                self.rooms
-                    .denials
-                    .record(&subject.about(decision, session, set.hash(), Some(&allowed.role), Some(allowed.row)), &refusal)
-                    .await;
-                Err(refusal.into())
+                (refusal, Some(allowed.role), Some(allowed.row))
             }
-            Ok(allowed) => Ok(allowed),
-            Err(refusal) => {
-                let session = session.map(|session| session.id);
-                self.rooms.denials.record(&subject.about(decision, session, set.hash(), role, None), &refusal).await;
-                Err(refusal.into())
-            }
-        }
+            Ok(allowed) => return Ok(allowed),
+            Err(refusal) => (refusal, role.map(str::to_owned), None),
+        };
+        let about = subject.about(decision, session, set.hash(), role.as_deref(), row);
+        self.rooms.denials.record(&about, &refusal).await;
+        Err(refusal.into())
     }
 
     /// Plan, record, create, activate. What it returns may be answered.
@@ -239,6 +255,7 @@ impl Exchange {
         self.record(case, opening, &mut making).await?;
         failpoint::pass("exchange::after_record").await?;
         if making.is_purely_local() {
+            rooms.count(Ok(()));
             return Ok(making.finish(rooms));
         }
         if let Err(error) = making.create(rooms, case).await {
@@ -256,6 +273,7 @@ impl Exchange {
             Err(error) => return Err(Error::from_write(error)),
         }
         failpoint::pass("exchange::after_activate").await?;
+        rooms.count(Ok(()));
         Ok(making.finish(rooms))
     }
 
@@ -270,7 +288,25 @@ impl Exchange {
         };
         let remark = log::decided(&rooms.system, word, &case.about(), &making.facts())?;
         let key = session.as_ref().and_then(|session| session.idempotency);
+        // Where a token has several uses, a repeat must find its own first attempt before it spends another of them.
+        let mut first = match (&token_use, key) {
+            (Some(token_use), Some(key)) if token_use.uses > 1 => self.first_attempt(token_use, &key).await?,
+            _ => None,
+        };
         for _ in 0..2 {
+            if let Some(first) = first.take() {
+                match self.repeat(case.decision, first, key).await {
+                    Repeat::Again => {
+                        if let Some(token_use) = &mut token_use {
+                            token_use.replaces = Some(first);
+                        }
+                    }
+                    Repeat::Refuse(refusal) => {
+                        rooms.denials.record(&case.refused(), &refusal).await;
+                        return Err(refusal.into());
+                    }
+                }
+            }
             let record = Record {
                 token_use: token_use.clone(),
                 session: session.clone(),
@@ -281,15 +317,10 @@ impl Exchange {
             let refusal = match rooms.store.write(record).await {
                 Ok(_) => return Ok(()),
                 Err(WriteError::TokenAlreadyUsed { session: None }) => Code::TokenAlreadyUsed.into(),
-                Err(WriteError::TokenAlreadyUsed { session: Some(first) }) => match self.repeat(first, key).await {
-                    Repeat::Again => {
-                        if let Some(token_use) = &mut token_use {
-                            token_use.replaces = Some(first);
-                        }
-                        continue;
-                    }
-                    Repeat::Refuse(refusal) => refusal,
-                },
+                Err(WriteError::TokenAlreadyUsed { session: Some(latest) }) => {
+                    first = Some(latest);
+                    continue;
+                }
                 Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
                 Err(error) => return Err(Error::from_write(error)),
             };
@@ -299,21 +330,28 @@ impl Exchange {
         Err(Refusal::new(Code::InProgress).retry_after(2).into())
     }
 
-    /// Whether a token that was used may be used again: only by the same `Idempotency-Key`, when the first attempt is over
-    /// and what it made has been taken back.
-    async fn repeat(&self, first: Uuid, key: Option<[u8; 32]>) -> Repeat {
+    /// The session that an earlier request with the same token and key opened.
+    async fn first_attempt(&self, token_use: &TokenUse, key: &[u8; 32]) -> Result<Option<Uuid>, Error> {
+        let opened = self.rooms.store.sessions_by_use(&token_use.issuer, &token_use.token_hash).await?;
+        Ok(opened.iter().find(|opened| opened.session.idempotency.as_ref() == Some(key)).map(|opened| opened.session.id))
+    }
+
+    /// Whether a token that was used may be used again: only by the same `Idempotency-Key`, when the first attempt is over,
+    /// its session has been ended and what it made has been taken back. Whoever holds the first answer then holds nothing.
+    async fn repeat(&self, decision: Uuid, first: Uuid, key: Option<[u8; 32]>) -> Repeat {
         let rooms = &self.rooms;
         let used = || Repeat::Refuse(Code::TokenAlreadyUsed.into());
         let wait = || Repeat::Refuse(Refusal::new(Code::InProgress).retry_after(2));
         let Some(key) = key else { return used() };
         match rooms.store.session(first).await {
-            Ok(Some(session)) if session.idempotency == Some(key) => {}
-            Ok(_) => return used(),
-            Err(_) => return wait(),
-        }
-        match rooms.leases.take_back_session(first).await {
-            Ok(true) => Repeat::Again,
-            Ok(false) | Err(_) => wait(),
+            Ok(Some(session)) if session.idempotency == Some(key) => {
+                match rooms.leases.take_back_session(&session, decision).await {
+                    Ok(true) => Repeat::Again,
+                    Ok(false) | Err(_) => wait(),
+                }
+            }
+            Ok(_) => used(),
+            Err(_) => wait(),
         }
     }
 
@@ -338,12 +376,29 @@ impl Exchange {
     }
 }
 
-/// What the caller would like, of what it may.
+/// Names of the policy are short and plain; what is not, cannot be one and does not enter the record.
+fn named_plainly<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), Refusal> {
+    let (mut count, mut plain) = (0_usize, true);
+    for name in names {
+        count = count.saturating_add(1);
+        plain &= (1..=NAME).contains(&name.len()) && !name.contains(char::is_control);
+    }
+    if plain && count <= NAMES {
+        return Ok(());
+    }
+    let hint = format!("role and credentials: at most {NAMES} names of 1 to {NAME} bytes without control characters");
+    Err(Refusal::new(Code::RequestMalformed).hint(hint))
+}
+
+/// What is to be decided.
 #[derive(Clone, Copy, Debug)]
 struct Wish<'a> {
+    session: Option<&'a Session>,
     role: Option<&'a str>,
-    credentials: &'a [String],
+    /// `None`: the role alone. None named: all of the role.
+    credentials: Option<&'a [String]>,
     ttl: Option<Duration>,
+    decision: Uuid,
 }
 
 /// What every step of one ask needs to know.
