@@ -23,6 +23,7 @@ use super::{admin, native};
         native::sessions::whoami,
         native::leases::list,
         native::leases::release,
+        admin::bootstrap::bootstrap,
         admin::secrets::read,
         admin::secrets::list_mount,
         admin::secrets::write,

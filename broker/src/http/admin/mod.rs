@@ -1,16 +1,18 @@
 //! The operators' front door, on a listener of its own. Every route asks for a right; every act is remembered.
 
 pub(super) mod audit;
+pub(super) mod bootstrap;
 pub(super) mod explain;
 pub(super) mod secrets;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::service::audit::Audit;
 use crate::service::explain::Explain;
+use crate::service::operators::Operators;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Sessions;
 
@@ -18,6 +20,7 @@ use crate::service::sessions::Sessions;
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub sessions: Sessions,
+    pub operators: Operators,
     pub secrets: Secrets,
     pub audit: Audit,
     pub explain: Explain,
@@ -25,6 +28,7 @@ pub struct Admin {
 
 pub fn router(admin: Admin) -> Router {
     Router::new()
+        .route("/api/v1/bootstrap", post(bootstrap::bootstrap))
         .route(
             "/api/v1/secrets/{mount}/{*path}",
             get(secrets::read).put(secrets::write).delete(secrets::delete).post(secrets::roll_back),

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 pub use exchange::Native;
+pub(super) use exchange::answer;
 
 /// The routes that CI jobs use.
 pub fn router(native: Native) -> Router {
