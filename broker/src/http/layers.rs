@@ -6,18 +6,20 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, HeaderName};
+use axum::http::header::{ALLOW, CACHE_CONTROL, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use domain::refusal::{Code, Refusal};
 use opentelemetry::propagation::Extractor;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout_at;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::problem::{Context, Told, bare};
+use super::read;
 use crate::system::System;
 use crate::telemetry::Metrics;
 
@@ -31,8 +33,14 @@ static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct Door {
     pub system: System,
     pub metrics: Metrics,
-    pub in_flight: Semaphore,
+    pub in_flight: Arc<Semaphore>,
     pub deadline: Duration,
+}
+
+/// A place among the requests in flight. Work that outlives its request keeps a copy, so that it goes on being counted.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    _held: Arc<OwnedSemaphorePermit>,
 }
 
 /// Puts the door in front of every route of `router`.
@@ -51,6 +59,7 @@ pub fn guarded(router: Router, door: Arc<Door>) -> Router {
 
 async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
+    let deadline = tokio::time::Instant::now() + door.deadline;
     let now = door.system.now();
     let Ok(id) = door.system.row_id() else {
         let mut response = Response::new(Body::empty());
@@ -67,11 +76,23 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
     let _ = span.set_parent(parent);
 
     let answered = async {
-        let Ok(_seat) = door.in_flight.try_acquire() else {
+        // The whole body first: a client that sends it slowly takes nobody's place.
+        let (parts, body) = request.into_parts();
+        let body = match timeout_at(deadline, read::body(body)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(refusal)) => return context.refusal(&refusal),
+            Err(_) => {
+                door.metrics.shed("body");
+                return context.refusal(&Refusal::new(Code::RequestMalformed).hint("the body did not arrive in time"));
+            }
+        };
+        let mut request = Request::from_parts(parts, Body::from(body));
+        let Ok(seat) = Arc::clone(&door.in_flight).try_acquire_owned() else {
             door.metrics.shed("in_flight");
             return context.refusal(&Refusal::new(Code::Overloaded).retry_after(1));
         };
-        tokio::time::timeout(door.deadline, next.run(request)).await.unwrap_or_else(|_| {
+        request.extensions_mut().insert(Seat { _held: Arc::new(seat) });
+        timeout_at(deadline, next.run(request)).await.unwrap_or_else(|_| {
             door.metrics.shed("deadline");
             context
                 .refusal(&Refusal::new(Code::Unavailable).retry_after(2).hint("the request was not finished within its deadline"))
@@ -81,7 +102,11 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
 
     let status = response.status();
     if (status.is_client_error() || status.is_server_error()) && response.extensions().get::<Told>().is_none() {
+        let allow = response.headers_mut().remove(ALLOW);
         response = context.refusal(&bare(status, &method));
+        if let Some(allow) = allow {
+            response.headers_mut().insert(ALLOW, allow);
+        }
     }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use domain::refusal::{Code, Refusal};
@@ -16,11 +16,7 @@ pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resul
     if !kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))) {
         return Err(Refusal::new(Code::RequestMalformed).hint("send Content-Type: application/json"));
     }
-    let bytes = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        let full = cause.is_some_and(|cause| cause.downcast_ref::<http_body_util::LengthLimitError>().is_some());
-        if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
-    })?;
+    let bytes = self::body(body).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
         // The message can quote a value of the body, which may be a token: only its place is told, and a field's name.
@@ -32,6 +28,18 @@ pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resul
             "not the JSON expected here".to_owned()
         };
         Refusal::new(Code::RequestMalformed).hint(format!("line {}, column {}: {what}", error.line(), error.column()))
+    })
+}
+
+/// The whole body. One that says it is too large is not read at all.
+pub async fn body(body: Body) -> Result<Bytes, Refusal> {
+    let most = u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX);
+    if HttpBody::size_hint(&body).lower() > most {
+        return Err(Code::RequestTooLarge.into());
+    }
+    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+        let full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
     })
 }
 
@@ -57,13 +65,13 @@ pub fn idempotency(headers: &HeaderMap) -> Result<Option<String>, Refusal> {
     Ok(Some(text.to_owned()))
 }
 
-/// A wanted time to live such as `"15m"`.
+/// A wanted time to live such as `"15m"`; none at all is no wish.
 pub fn ttl(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
-    text.map(|text| {
-        domain::policy::duration::parse(text)
-            .map_err(|reason| Refusal::new(Code::RequestMalformed).hint(format!("ttl: {reason}")))
-    })
-    .transpose()
+    let malformed = |reason: &str| Refusal::new(Code::RequestMalformed).hint(format!("ttl: {reason}"));
+    let Some(text) = text else { return Ok(None) };
+    let text: String = text.chars().take(32).collect();
+    let ttl = domain::policy::duration::parse(&text).map_err(|reason| malformed(&reason))?;
+    if ttl.is_zero() { Err(malformed("nothing lives for no time at all")) } else { Ok(Some(ttl)) }
 }
 
 /// The token as the client sent it, less one line break at its end.

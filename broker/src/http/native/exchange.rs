@@ -8,9 +8,11 @@ use axum::body::Body;
 use axum::extract::{Extension, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
+use domain::refusal::{Code, Refusal};
 use domain::secret::Secret;
 use domain::wire::{CredentialAnswer, ExchangeAnswer, ExchangeRequest, Problem, SessionAnswer};
 
+use crate::http::layers::Seat;
 use crate::http::problem::Context;
 use crate::http::read;
 use crate::service::error::{Error, Fault};
@@ -51,18 +53,22 @@ pub struct Native {
 pub(crate) async fn exchange(
     State(native): State<Arc<Native>>,
     Extension(context): Extension<Context>,
+    Extension(seat): Extension<Seat>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match carry_out(&native, context, &headers, body).await {
+    match carry_out(&native, context, seat, &headers, body).await {
         Ok(granted) => answer(granted),
         Err(error) => context.problem(&error),
     }
 }
 
-async fn carry_out(native: &Native, context: Context, headers: &HeaderMap, body: Body) -> Result<Granted, Error> {
+async fn carry_out(native: &Native, context: Context, seat: Seat, headers: &HeaderMap, body: Body) -> Result<Granted, Error> {
     let idempotency = read::idempotency(headers)?;
     let request: ExchangeRequest = read::json(headers, body).await?;
+    if request.session_only && !request.credentials.is_empty() {
+        return Err(Refusal::new(Code::RequestMalformed).hint("session_only: it goes with no credentials").into());
+    }
     let ask = Ask {
         decision: context.id,
         token: Secret::from(read::trim_token(request.token.expose())),
@@ -70,20 +76,22 @@ async fn carry_out(native: &Native, context: Context, headers: &HeaderMap, body:
         credentials: request.credentials,
         ttl: read::ttl(request.ttl.as_deref())?,
         idempotency,
+        session_only: request.session_only,
     };
     let exchange = native.exchange.clone();
-    to_the_end(native, async move { exchange.exchange(ask).await }).await
+    to_the_end(native, seat, async move { exchange.exchange(ask).await }).await
 }
 
 /// Carries an ask out in a task of its own, so that a client that goes away does not leave it half done. What nobody is
-/// left to receive is taken back at once.
-pub(super) async fn to_the_end<F>(native: &Native, ask: F) -> Result<Granted, Error>
+/// left to receive is taken back at once. Until then the ask keeps its place among the requests in flight.
+pub(super) async fn to_the_end<F>(native: &Native, seat: Seat, ask: F) -> Result<Granted, Error>
 where
     F: Future<Output = Result<Granted, Error>> + Send + 'static,
 {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let leases = native.leases.clone();
     tokio::spawn(async move {
+        let _seat = seat;
         if let Err(Ok(granted)) = sender.send(ask.await) {
             let ids: Vec<_> = granted.credentials.iter().filter_map(|given| given.lease).collect();
             tracing::info!(decision_id = %granted.decision, leases = ids.len(), "the client left before the answer; taking back");
@@ -96,7 +104,7 @@ where
 }
 
 /// The one place where secrets become an answer.
-pub(super) fn answer(granted: Granted) -> Response {
+pub(in crate::http) fn answer(granted: Granted) -> Response {
     let credentials = granted.credentials.into_iter().map(|given| {
         let values: BTreeMap<String, String> =
             given.values.iter().map(|(name, value)| (name.clone(), value.expose().clone())).collect();

@@ -11,6 +11,7 @@ use domain::wire::{ExchangeAnswer, Problem, ReleaseAnswer, SessionAsk, WhoAmI};
 
 use super::exchange::{Native, answer, to_the_end};
 use super::leases::entry;
+use crate::http::layers::Seat;
 use crate::http::problem::Context;
 use crate::http::read;
 use crate::service::error::Error;
@@ -37,16 +38,17 @@ use crate::service::exchange::{Further, Granted};
 pub(crate) async fn credentials(
     State(native): State<Arc<Native>>,
     Extension(context): Extension<Context>,
+    Extension(seat): Extension<Seat>,
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    match further(&native, context, &headers, body).await {
+    match further(&native, context, seat, &headers, body).await {
         Ok(granted) => answer(granted),
         Err(error) => context.problem(&error),
     }
 }
 
-async fn further(native: &Native, context: Context, headers: &HeaderMap, body: Body) -> Result<Granted, Error> {
+async fn further(native: &Native, context: Context, seat: Seat, headers: &HeaderMap, body: Body) -> Result<Granted, Error> {
     let session = native.sessions.authenticate(read::bearer(headers)?).await?;
     let request: SessionAsk = read::json(headers, body).await?;
     let ask = Further {
@@ -56,7 +58,7 @@ async fn further(native: &Native, context: Context, headers: &HeaderMap, body: B
         inputs: request.input,
     };
     let exchange = native.exchange.clone();
-    to_the_end(native, async move { exchange.further(&session, ask).await }).await
+    to_the_end(native, seat, async move { exchange.further(&session, ask).await }).await
 }
 
 /// Ends the session and takes its leases back.
@@ -104,7 +106,7 @@ pub(crate) async fn whoami(
     Extension(context): Extension<Context>,
     headers: HeaderMap,
 ) -> Response {
-    let held = async { native.sessions.holder(read::bearer(&headers)?).await };
+    let held = async { native.sessions.holder(read::bearer(&headers)?, context.id).await };
     match held.await {
         Ok(holder) => Json(WhoAmI {
             session_id: holder.session.id.to_string(),
