@@ -29,6 +29,7 @@ use crate::service::exchange::Exchange;
 use crate::service::explain::Explain;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
+use crate::service::operators::Operators;
 use crate::service::policies::{self, Policies};
 use crate::service::readiness::{Readiness, Reason};
 use crate::service::rooms::Rooms;
@@ -45,6 +46,9 @@ use crate::workers::{ClockWatch, Expiry, Sealer, Sweep, TallyFlush};
 mod tools;
 
 pub use tools::{bootstrap, check, generate, healthcheck, migrate, rotate_key};
+
+/// How long a start waits for the issuers' keys.
+const FIRST_KEYS: Duration = Duration::from_secs(3);
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -161,7 +165,7 @@ impl House {
                 Arc::new(Door {
                     system: system.clone(),
                     metrics: metrics.clone(),
-                    in_flight: Semaphore::new(config.limits.in_flight),
+                    in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
                     deadline: Duration::from_secs(10),
                 })
             };
@@ -174,6 +178,7 @@ impl House {
             let native = guarded(native::router(native).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
             let admin = admin::Admin {
                 sessions,
+                operators: Operators::new(rooms.clone()),
                 secrets: secrets::Secrets::new(rooms.clone()),
                 audit: audit::Audit::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
@@ -192,40 +197,48 @@ impl House {
 
     /// Serves until `stop`, then: no new connections, open requests to their end, workers to theirs, the pool last.
     pub async fn live(self, file: &Path, stop: CancellationToken) {
-        let tracker = TaskTracker::new();
+        let doors = TaskTracker::new();
         for edge in self.edges {
             if let Ok(address) = edge.listener.local_addr() {
                 tracing::info!(listener = edge.name, %address, "listening");
             }
-            tracker.spawn(edge.serve(stop.clone()));
+            doors.spawn(edge.serve(stop.clone()));
         }
-        let workers = CancellationToken::new();
-        start(ClockWatch { upkeep: self.upkeep.clone() }, &workers, &tracker);
-        start(TallyFlush { denials: self.rooms.denials.clone(), limiter: self.rooms.limiter.clone() }, &workers, &tracker);
+        let (working, workers) = (TaskTracker::new(), CancellationToken::new());
+        start(ClockWatch { upkeep: self.upkeep.clone() }, &workers, &working);
+        start(TallyFlush { denials: self.rooms.denials.clone(), limiter: self.rooms.limiter.clone() }, &workers, &working);
         if self.run != Run::Front {
-            start(Expiry { leases: self.rooms.leases.clone() }, &workers, &tracker);
-            start(Sweep { upkeep: self.upkeep.clone() }, &workers, &tracker);
-            start(Sealer { upkeep: self.upkeep.clone() }, &workers, &tracker);
+            start(Expiry { leases: self.rooms.leases.clone() }, &workers, &working);
+            start(Sweep { upkeep: self.upkeep.clone() }, &workers, &working);
+            start(Sealer { upkeep: self.upkeep.clone() }, &workers, &working);
+        }
+        // An issuer that does not answer must not keep the others' jobs waiting.
+        if self.run != Run::Worker && tokio::time::timeout(FIRST_KEYS, self.keys.refresh_all()).await.is_err() {
+            tracing::warn!("not every issuer has given its keys yet; fetching goes on");
         }
         let keys = self.keys.clone();
         let fetching = tokio::spawn(async move { keys.run().await });
-        let reloading = tokio::spawn(reload_on_signal(
-            file.to_owned(),
-            self.rooms.policies.clone(),
-            self.keys.clone(),
-            self.certificate.clone(),
-        ));
+        let reloading =
+            tokio::spawn(reload_on_signal(file.to_owned(), self.rooms.clone(), self.keys.clone(), self.certificate.clone()));
         self.readiness.set(Reason::Starting, false);
         tracing::info!(version = VERSION, run = ?self.run, "ready");
 
         stop.cancelled().await;
         tracing::info!("stopping");
         self.readiness.set(Reason::Stopping, true);
-        fetching.abort();
         reloading.abort();
+        // Requests that give leases back wait for the workers: they go on until the last door is shut.
+        doors.close();
+        let patience = self.limits.drain + Duration::from_secs(5);
+        let late = tokio::time::timeout(patience, doors.wait()).await.is_err();
+        fetching.abort();
         workers.cancel();
-        tracker.close();
-        if tokio::time::timeout(self.limits.drain + Duration::from_secs(5), tracker.wait()).await.is_err() {
+        working.close();
+        let ended = async {
+            working.wait().await;
+            self.rooms.leases.settle().await;
+        };
+        if tokio::time::timeout(Duration::from_secs(5), ended).await.is_err() || late {
             tracing::warn!("stopped before everything had finished; the sweep of another replica goes on");
         }
         if let Err(error) = self.rooms.denials.flush().await {
@@ -336,11 +349,11 @@ async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
-/// On SIGHUP the policy folder and the certificate are read again; the certificate also every minute, so that a renewal
+/// On SIGHUP the policy folder, the connections and the certificate are read again; the certificate also every minute, so that a renewal
 /// by a tool that sends no signal is seen. What cannot be used never replaces what is in use.
 async fn reload_on_signal(
     file: std::path::PathBuf,
-    policies: Policies,
+    rooms: Arc<Rooms>,
     keys: Arc<KeyCache>,
     certificate: Option<Arc<Certificate>>,
 ) {
@@ -360,10 +373,12 @@ async fn reload_on_signal(
             continue;
         }
         let reloaded = async {
-            let folder = config::load(&file)?.policy.path;
+            let config = config::load(&file)?;
+            adopt_connections(&rooms.store, &connections(&config)?).await?;
+            let folder = config.policy.path;
             let set = load_policies(&folder)?;
             let sources = sources(&set, &folder)?;
-            let changed = policies.activate(set, &folder.display().to_string()).await.map_err(plain)?;
+            let changed = rooms.policies.activate(set, &folder.display().to_string()).await.map_err(plain)?;
             keys.configure(sources);
             anyhow::Ok(changed)
         };
