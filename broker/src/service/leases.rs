@@ -349,6 +349,3 @@ impl Lane {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -161,8 +161,23 @@ async fn workers_share_the_due_leases_and_leave_sick_targets_alone(pool: PgPool)
     ids.dedup();
     assert_eq!(ids.len(), 8, "none twice, none of the sick target");
     assert_eq!(store.claim_leases(&claim(3, now)).await.unwrap().len(), 4);
-    let counts = store.count_leases().await.unwrap();
-    assert_eq!(counts.iter().map(|count| count.count).sum::<i64>(), 12);
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_lease_that_is_tried_again_later_is_late_all_the_same(pool: PgPool) {
+    let store = open(&pool).await;
+    let lease = active(&store, 1).await;
+    active(&store, 2).await;
+    let end = lease.expires_at;
+    assert_eq!(store.late_leases(end - Duration::seconds(1)).await.unwrap().count, 0);
+    let claimed = store.claim_leases(&Claim { limit: 1, ..claim(1, end + Duration::seconds(1)) }).await.unwrap().remove(0);
+    let next_try = end + Duration::minutes(5);
+    let outcome = Outcome::Retry { reason: "down".to_owned(), next_try };
+    assert!(store.settle_lease(&claimed, &outcome, end, &[]).await.unwrap());
+    let late = store.late_leases(end + Duration::minutes(1)).await.unwrap();
+    assert_eq!(late.count, 2);
+    assert!(late.since.is_some_and(|since| since <= end + Duration::milliseconds(1)), "{late:?}");
     store.close().await;
 }
 
