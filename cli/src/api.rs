@@ -33,6 +33,15 @@ pub(crate) struct Exchange<'a> {
     pub(crate) credentials: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl: Option<&'a str>,
+    /// Only open a session.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) session_only: bool,
+}
+
+/// `wire::BootstrapRequest` from the sending side.
+#[derive(Serialize)]
+struct Bootstrap<'a> {
+    token: &'a str,
 }
 
 /// Where a stored secret lies: a mount and a path in it.
@@ -59,6 +68,12 @@ impl Api {
             .map_err(|error| Failure::local("the idempotency key is no header value").because(&error))?;
         call.headers.insert(HeaderName::from_static("idempotency-key"), key);
         self.run(with_body(call, ask)?).await
+    }
+
+    /// Spends the first operator's token. It is not repeated: the token is good for once.
+    pub(crate) async fn bootstrap(&self, token: &Secret<String>) -> Result<ExchangeAnswer> {
+        let call = Call::new(Method::POST, self.url(["bootstrap"])?, Repeat::IfNotBegun);
+        self.run(with_body(call, &Bootstrap { token: token.expose() })?).await
     }
 
     pub(crate) async fn credentials(&self, ask: &SessionAsk) -> Result<ExchangeAnswer> {
@@ -270,7 +285,13 @@ mod tests {
     #[test]
     fn sends_what_the_broker_reads() {
         let credentials = ["db".to_owned()];
-        let ask = Exchange { token: "a.b.c", role: Some("shop-deploy"), credentials: &credentials, ttl: Some("15m") };
+        let ask = Exchange {
+            token: "a.b.c",
+            role: Some("shop-deploy"),
+            credentials: &credentials,
+            ttl: Some("15m"),
+            session_only: false,
+        };
         let read: domain::wire::ExchangeRequest =
             serde_json::from_slice(&serde_json::to_vec(&ask).expect("written")).expect("read");
         assert_eq!(read.token.expose(), "a.b.c");

@@ -60,12 +60,17 @@ impl Context {
         Ok((self.broker(&address)?.with_session(session.token.clone()), session))
     }
 
-    /// The operators' listener, with the kept session.
-    pub(crate) fn operators(&self) -> Result<Api> {
+    /// Where the operators' listener is.
+    pub(crate) fn operator_address(&self) -> Result<Url> {
         let address = self.global.operator_address.as_deref().ok_or_else(|| {
             Failure::usage("the operators' address is not known").fix("name it with --operator-address or DAYPASS_OPERATOR_ADDR")
         })?;
-        let address = trusted_url(address, "--operator-address")?;
+        trusted_url(address, "--operator-address")
+    }
+
+    /// The operators' listener, with the kept session.
+    pub(crate) fn operators(&self) -> Result<Api> {
+        let address = self.operator_address()?;
         let session = self
             .kept_session()?
             .ok_or_else(|| no_session().fix("run `daypass login --role ROLE` with a role for operators first"))?;

@@ -83,7 +83,7 @@ impl Issued {
 fn is_confidential(engine: &str, field: &str) -> bool {
     match engine {
         "aws" => !matches!(field, "region" | "account"),
-        "postgres" => !matches!(field, "username" | "host" | "port" | "database"),
+        "postgres" => !matches!(field, "username" | "host" | "port" | "database" | "sslmode"),
         _ => true,
     }
 }

@@ -90,6 +90,11 @@ pub(crate) fn expected(credential: &Credential, field: &str) -> Vec<String> {
         ("postgres", "port") => &["PGPORT"],
         ("postgres", "database") => &["PGDATABASE"],
         ("postgres", "url") => &["DATABASE_URL"],
+        // Verifying needs a root certificate at the client, which the broker does not hand out.
+        ("postgres", "sslmode") => match credential.field(field).map(|value| value.expose().as_str()) {
+            Some("disable" | "prefer" | "require") => &["PGSSLMODE"],
+            _ => &[],
+        },
         ("aws" | "postgres", _) => &[],
         _ => return vec![format!("{}_{}", upper(&credential.name), upper(field))],
     };
@@ -203,6 +208,16 @@ mod tests {
                 "REGISTRY_EU_PASS_WORD",
             ]
         );
+    }
+
+    #[test]
+    fn only_a_mode_that_needs_no_certificate_is_set() {
+        for (mode, set) in [("disable", true), ("prefer", true), ("require", true), ("verify-ca", false), ("verify-full", false)]
+        {
+            let named = names(&[credential("db", "postgres", &[("sslmode", mode)])], false);
+            assert_eq!(named.iter().any(|name| name == "PGSSLMODE"), set, "{mode}");
+            assert!(named.iter().any(|name| name == "DAYPASS_DB_SSLMODE"), "{mode}");
+        }
     }
 
     #[test]

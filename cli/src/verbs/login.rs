@@ -1,25 +1,36 @@
 //! `daypass login`: opens a session and keeps it for later commands. The session token is never printed.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::args::Asking;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::render::moment;
-use crate::verbs::obtain::exchange;
+use crate::verbs::obtain::{bootstrap, exchange};
 
 #[derive(Args, Debug)]
 pub(crate) struct Login {
-    /// An exchange hands out credentials, which login gives back at once; naming one keeps the others from being made
+    /// Have these credentials made in the same ask; their leases are given back at once, as nobody is shown them
     #[arg(short = 'C', long = "credential", value_name = "NAME")]
     pub(crate) credentials: Vec<String>,
+    /// Spend the first operator's token in this file, or - for standard input, instead of exchanging a CI token
+    #[arg(long, value_name = "FILE", conflicts_with = "credentials")]
+    pub(crate) bootstrap_file: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) asking: Asking,
 }
 
 pub(crate) async fn run(context: &Context, mut login: Login) -> Result<()> {
     login.asking.tidy();
-    let obtained = exchange(context, &login.asking, &login.credentials).await?;
+    let obtained = match login.bootstrap_file {
+        Some(file) => bootstrap(context, file).await?,
+        None => {
+            let credentials = Some(login.credentials.as_slice()).filter(|names| !names.is_empty());
+            exchange(context, &login.asking, credentials).await?
+        }
+    };
     let keep = context.keep()?;
     if let Err(failure) = keep.save(&obtained.session) {
         for (what, failure) in obtained.release().await {
@@ -27,7 +38,7 @@ pub(crate) async fn run(context: &Context, mut login: Login) -> Result<()> {
         }
         return Err(failure);
     }
-    // The exchange hands credentials out that nobody asked for yet; they are asked for again when they are needed.
+    // What was named to be tried out is asked for again when it is needed.
     for credential in obtained.issued.credentials.iter().filter(|credential| credential.revocable) {
         if let Some(id) = &credential.lease_id
             && let Err(failure) = obtained.api.release_lease(id, crate::http::DEADLINE).await

@@ -12,6 +12,7 @@ use crate::args::{Asking, ShowClaims};
 use crate::context::Context;
 use crate::deliver::github::add_mask;
 use crate::failure::{Failure, Result};
+use crate::http::trusted_url;
 use crate::issued::Issued;
 use crate::session::Session;
 
@@ -39,15 +40,24 @@ pub(crate) async fn obtain(context: &Context, asking: &Asking, credentials: &[St
             other => return other,
         }
     }
-    exchange(context, asking, credentials).await
+    exchange(context, asking, Some(credentials)).await
 }
 
-/// Exchanges this job's token, whatever is kept.
-pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: &[String]) -> Result<Obtained> {
+/// Exchanges this job's token, whatever is kept: for these credentials, for all of the role where none is named, or with
+/// `None` for a session alone.
+pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: Option<&[String]>) -> Result<Obtained> {
     let address = context.address()?;
     let api = context.broker(&address)?;
     let found = discover(&context.env, &wanted(context, asking, &address)).await?;
-    let ask = Exchange { token: found.token.expose(), role: asking.role.as_deref(), credentials, ttl: asking.ttl.as_deref() };
+    let session_only = credentials.is_none();
+    let credentials = credentials.unwrap_or_default();
+    let ask = Exchange {
+        token: found.token.expose(),
+        role: asking.role.as_deref(),
+        credentials,
+        ttl: asking.ttl.as_deref(),
+        session_only,
+    };
     let key = uuid::Uuid::new_v4().to_string();
     let answer = api.exchange(&ask, &key).await.map_err(|failure| {
         let glance = if asking.token.show_claims == ShowClaims::Safe { Glance::of(&found) } else { None };
@@ -68,6 +78,24 @@ pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: &[
     let obtained = Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true };
     obtained.mask(context);
     Ok(obtained)
+}
+
+/// Spends the first operator's token at the operators' listener.
+pub(crate) async fn bootstrap(context: &Context, file: PathBuf) -> Result<Obtained> {
+    let operators = context.operator_address()?;
+    // The session is kept for the address that later commands name; where none is, for the one that opened it.
+    let address = match &context.global.address {
+        Some(address) => trusted_url(address, "--address")?,
+        None => operators.clone(),
+    };
+    let api = context.broker(&operators)?;
+    let found = discover(&context.env, &Wanted { token_file: Some(file), ..Wanted::default() }).await?;
+    let issued = Issued::new(api.bootstrap(&found.token).await?, &[]);
+    let session = Session::opened(address.as_str(), &issued)?;
+    if context.env.in_github() {
+        add_mask(session.token.expose());
+    }
+    Ok(Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true })
 }
 
 async fn ask_again(context: &Context, asking: &Asking, credentials: &[String], session: Session) -> Result<Obtained> {

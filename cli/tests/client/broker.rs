@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use domain::wire::{ExchangeRequest, Problem, SessionAsk};
+use domain::wire::{BootstrapRequest, ExchangeRequest, Problem, SessionAsk};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -155,10 +155,21 @@ fn usual(asked: &Asked, path: &str) -> Canned {
         let request: ExchangeRequest = serde_json::from_str(&asked.body).expect("an exchange request");
         assert!(!asked.headers.contains_key("authorization"), "the CI token travels in the body");
         return if request.token.expose() == TOKEN {
-            ok(granted(request.role.as_deref().unwrap_or("shop-deploy"), &request.credentials, Some(SESSION)))
+            let mut answer = granted(request.role.as_deref().unwrap_or("shop-deploy"), &request.credentials, Some(SESSION));
+            if request.session_only {
+                answer["credentials"] = json!({});
+            }
+            ok(answer)
         } else {
             refused(401, "token_invalid")
         };
+    }
+    if asked.method == "POST" && path == "/api/v1/bootstrap" {
+        let request: BootstrapRequest = serde_json::from_str(&asked.body).expect("a bootstrap request");
+        assert!(request.token.expose().starts_with("dps_"), "as it was printed");
+        let mut answer = granted("operators", &[], Some(SESSION));
+        answer["credentials"] = json!({});
+        return ok(answer);
     }
     if asked.headers.get("authorization").map(String::as_str) != Some(format!("Bearer {SESSION}").as_str()) {
         return refused(401, "session_unknown");

@@ -10,11 +10,8 @@ fn a_login_serves_later_commands_until_it_is_released() {
     let login = job.run(&["login", "--role", "shop-deploy"]);
     assert!(!login.stdout.contains(SESSION) && !login.stderr.contains(SESSION));
     assert!(login.ok().contains("shop-deploy"));
-    assert_eq!(
-        broker.lines(),
-        ["POST /api/v1/exchange", "DELETE /api/v1/leases/lease-db"],
-        "what nobody asked for is given back"
-    );
+    assert_eq!(broker.lines(), ["POST /api/v1/exchange"], "nothing is made, so nothing is given back");
+    assert!(broker.asked()[0].body.contains(r#""session_only":true"#), "{}", broker.asked()[0].body);
 
     // No address and no token any more: the kept session knows the one and needs not the other.
     let bare = |words: &[&str]| Ran::of(job.bare(words).env_remove("DAYPASS_ADDR")).ok();
@@ -58,6 +55,22 @@ fn a_login_can_say_what_is_made() {
     Job::at(&broker).run(&["login", "-C", "registry"]).ok();
     assert!(broker.asked()[0].body.contains(r#""credentials":["registry"]"#), "{}", broker.asked()[0].body);
     assert_eq!(broker.lines(), ["POST /api/v1/exchange"], "a stored secret needs no release");
+}
+
+#[test]
+fn the_first_operator_logs_in_with_the_printed_token() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    std::fs::write(job.path("bootstrap"), "dps_first\n").expect("written");
+    let file = job.path("bootstrap");
+    let login = Ran::of(&mut job.bare(&["login", "--bootstrap-file", file.to_str().expect("text")]));
+    assert!(!login.stdout.contains(SESSION) && !login.stderr.contains(SESSION));
+    assert!(login.ok().contains("operators"));
+    let asked = broker.asked().pop().expect("asked");
+    assert_eq!((asked.target.as_str(), asked.body.as_str()), ("/api/v1/bootstrap", r#"{"token":"dps_first"}"#));
+    Ran::of(&mut job.bare(&["secret", "get", "secret/shop/registry"])).ok();
+    let again = Ran::of(&mut job.bare(&["login", "--bootstrap-file", "/nowhere"]));
+    assert_eq!(again.code, Some(2));
 }
 
 #[test]

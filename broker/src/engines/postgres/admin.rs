@@ -143,6 +143,11 @@ impl Admin {
         self.options.get_port()
     }
 
+    /// How the server is spoken to, in libpq's word.
+    pub(super) const fn ssl_mode(&self) -> &'static str {
+        self.ssl_mode
+    }
+
     /// Everything a client needs, in one line.
     pub(super) fn url(&self, user: &str, password: &Secret<String>, database: &str) -> Result<Secret<String>, EngineError> {
         let host = self.host();

@@ -99,6 +99,7 @@ impl Engine for Postgres {
             ("host".to_owned(), Secret::from(admin.host())),
             ("port".to_owned(), Secret::from(admin.port().to_string())),
             ("database".to_owned(), Secret::from(database.as_str())),
+            ("sslmode".to_owned(), Secret::from(admin.ssl_mode())),
             ("url".to_owned(), admin.url(&handle.role, &password, &database)?),
             ("password".to_owned(), password),
         ]);
