@@ -42,12 +42,8 @@ impl Audit {
             ("before", before),
         ];
         let conditions = conditions.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        let mut record = log::act(
-            &rooms.system,
-            Kind::AuditRead,
-            &holder.about(decision, rooms.policies.active().hash()),
-            "audit",
-        )?;
+        let mut record =
+            log::act(&rooms.system, Kind::AuditRead, &holder.about(decision, rooms.policies.active().hash()), "audit")?;
         for (name, value) in conditions {
             if value.len() > LONGEST || value.contains(char::is_control) {
                 let hint = format!("{name}: at most {LONGEST} bytes without control characters");

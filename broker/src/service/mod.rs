@@ -18,3 +18,6 @@ pub mod sessions;
 pub mod shelf;
 pub mod subject;
 pub mod upkeep;
+
+#[cfg(test)]
+mod tests;

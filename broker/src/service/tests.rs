@@ -1,0 +1,240 @@
+//! The services against a real PostgreSQL, an issuer whose keys lie in a file, and a target that does what a test tells it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use domain::credentials::postgres;
+use domain::policy::{PolicySet, SourceFile};
+use domain::refusal::Code;
+use domain::secret::Secret;
+use domain::wire::{AuditEntry, AuditQuery};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use super::error::Error;
+use super::exchange::{Ask, Exchange, Further, Granted};
+use super::leases::Leases;
+use super::limiter::{self, Limiter};
+use super::policies::Policies;
+use super::rooms::Rooms;
+use super::sessions::Sessions;
+use crate::crypto::jws::tests::{Signer, jwks};
+use crate::engines::Engines;
+use crate::engines::engine::{self, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use crate::oidc::keys::KeyCache;
+use crate::oidc::{Verifier, trust};
+use crate::outbound::Outbound;
+use crate::service::denials::Denials;
+use crate::store::Store;
+use crate::store::tests::open;
+use crate::telemetry::{self, Telemetry};
+
+mod exchange;
+mod operators;
+mod taking_back;
+
+const URL: &str = "https://ci.example.test";
+
+/// A target whose behaviour a test chooses.
+#[derive(Clone, Debug, Default)]
+struct Target {
+    made: Arc<AtomicU32>,
+    mood: Arc<AtomicU8>,
+}
+
+impl Target {
+    const REFUSES: u8 = 1;
+    const SILENT: u8 = 2;
+
+    fn mood(&self, mood: u8) {
+        self.mood.store(mood, Ordering::Relaxed);
+    }
+}
+
+impl Engine for Target {
+    const NAME: &'static str = "postgres";
+    const ORDER: Order = Order::Revocable;
+    type Params = postgres::Params;
+
+    async fn plan(&self, _: &Bench, ask: &engine::Ask<'_, Self::Params>) -> Result<Plan, EngineError> {
+        Ok(Plan {
+            upstream: Some(format!("dp_{}", ask.lease_id.simple())),
+            connection: Some(ask.params.connection.clone()),
+            handle: Secret::new(b"undo".to_vec()),
+            revocable: true,
+            leased: true,
+        })
+    }
+
+    async fn issue(&self, _: &Bench, _: &engine::Ask<'_, Self::Params>, _: &Plan) -> Result<Issued, EngineError> {
+        self.made.fetch_add(1, Ordering::Relaxed);
+        let values = BTreeMap::from([("password".to_owned(), Secret::from("made"))]);
+        Ok(Issued { values, native_expiry: None, facts: BTreeMap::new() })
+    }
+
+    async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+        match self.mood.load(Ordering::Relaxed) {
+            Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),
+            Self::SILENT => Err(EngineError::TargetUnavailable("nobody answers".to_owned())),
+            _ => Ok(Revoked::Gone),
+        }
+    }
+}
+
+/// A whole broker but for its doors.
+struct House {
+    rooms: Arc<Rooms>,
+    exchange: Exchange,
+    sessions: Sessions,
+    keys: Arc<KeyCache>,
+    signer: Signer,
+    target: Target,
+    _folder: TempDir,
+}
+
+/// The policy of the tests: one issuer by this name, and the roles that follow.
+fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
+    let text = format!(
+        r#"
+        [issuer.{issuer}]
+        kind = "generic"
+        url = "{url}"
+        audience = "https://broker.test"
+        jwks_file = "keys.json"
+        algorithms = ["ES256"]
+        required = ["sub", "service_id"]
+        replay_claim = "jti"
+        [issuer.{issuer}.claims]
+        sub = {{ class = "admin" }}
+        service_id = {{ class = "immutable" }}
+        [issuer.{issuer}.job]
+        project = "service_id"
+        {roles}
+        "#
+    );
+    let files = vec![SourceFile { path: "policy.toml".to_owned(), text }];
+    PolicySet::load(files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn role(name: &str, more: &str, credential: &str) -> String {
+    format!(
+        "[role.{name}]\nttl = \"10m\"\n{more}\n[[role.{name}.allow]]\nissuer = \"ci\"\nservice_id = \"s1\"\nsub = \"{name}\"\n\
+         [role.{name}.credential.it]\n{credential}\n"
+    )
+}
+
+fn database(name: &str, more: &str) -> String {
+    role(name, more, "engine = \"postgres\"\nconnection = \"shop\"\nstatements = \"rw\"")
+}
+
+impl House {
+    async fn build(pool: &PgPool, roles: &str) -> Self {
+        Self::limited(pool, roles, limiter::Config::default()).await
+    }
+
+    async fn limited(pool: &PgPool, roles: &str, rate: limiter::Config) -> Self {
+        let store: Store = open(pool).await;
+        let (folder, signer) = (tempfile::tempdir().unwrap(), Signer::new("k"));
+        let file = folder.path().join("keys.json");
+        std::fs::write(&file, jwks(&[signer.jwk()])).unwrap();
+        let system = store.system().clone();
+        let set = policy("ci", URL, roles);
+        let keys = Arc::new(KeyCache::new(system.clone(), Outbound::default(), None));
+        let mut sources = trust::sources(&set).unwrap();
+        for source in &mut sources {
+            source.place = crate::oidc::keys::Place::File(file.clone());
+        }
+        keys.configure(sources);
+        keys.refresh_all().await;
+        let quiet = telemetry::Config { level: "off".to_owned(), ..telemetry::Config::default() };
+        let metrics = Telemetry::start(&quiet, "test").unwrap().metrics;
+        let target = Target::default();
+        let engines = Arc::new(Engines::default().with(target.clone()).with(crate::engines::kv::Kv));
+        let bench = Bench {
+            system: system.clone(),
+            deployment: store.deployment_tag(),
+            connections: store.connections().clone(),
+            secrets: store.secrets().clone(),
+        };
+        let rooms = Arc::new(Rooms {
+            policies: Policies::begin(store.clone(), set, "test").await.unwrap(),
+            verifier: Verifier::new(system.clone(), keys.clone(), Duration::from_secs(30)),
+            limiter: Limiter::new(rate),
+            denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
+            leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone()).unwrap(),
+            engines,
+            bench,
+            store,
+            metrics,
+            system,
+        });
+        let leases = rooms.leases.clone();
+        tokio::spawn(async move {
+            while leases.take_back_due().await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        let (exchange, sessions) = (Exchange::new(rooms.clone()), Sessions::new(rooms.clone()));
+        Self { rooms, exchange, sessions, keys, signer, target, _folder: folder }
+    }
+
+    fn id(&self) -> Uuid {
+        self.rooms.system.row_id().unwrap()
+    }
+
+    /// A fresh token of the service that may become the role of its own name.
+    fn token(&self, sub: &str) -> Secret<String> {
+        let now = self.rooms.system.now().unix_timestamp();
+        let claims = json!({"iss": URL, "aud": "https://broker.test", "sub": sub, "service_id": "s1", "jti": self.id().to_string(),
+            "iat": now, "nbf": now, "exp": now + 300});
+        Secret::new(self.signer.token(&claims))
+    }
+
+    fn ask(&self, token: &Secret<String>) -> Ask {
+        Ask {
+            decision: self.id(),
+            token: token.clone(),
+            role: None,
+            credentials: Vec::new(),
+            ttl: None,
+            idempotency: None,
+            session_only: false,
+        }
+    }
+
+    fn further(&self) -> Further {
+        Further { decision: self.id(), credentials: Vec::new(), ttl: None, inputs: BTreeMap::new() }
+    }
+
+    async fn exchange(&self, ask: Ask) -> Result<Granted, Code> {
+        self.exchange.exchange(ask).await.map_err(code)
+    }
+
+    async fn audit(&self, kind: &str) -> Vec<AuditEntry> {
+        let query = AuditQuery { kind: Some(kind.to_owned()), ..AuditQuery::default() };
+        self.rooms.store.audit(&query).await.unwrap().iter().map(crate::store::audit::Stored::entry).collect()
+    }
+
+    async fn states(&self, session: Uuid) -> Vec<domain::lease::State> {
+        self.rooms.leases.of_session(session).await.unwrap().iter().map(|lease| lease.state).collect()
+    }
+}
+
+fn code(error: Error) -> Code {
+    match error {
+        Error::Refused(refusal) => refusal.code,
+        Error::Fault(fault) => panic!("{}", fault.chain()),
+    }
+}
+
+fn token_of(granted: &Granted) -> &str {
+    granted.session_token.as_ref().unwrap().expose()
+}
+
+fn stored(value: Value) -> domain::wire::SecretWrite {
+    serde_json::from_value(json!({ "data": value })).unwrap()
+}

@@ -1,0 +1,90 @@
+use domain::lease::State;
+
+use super::*;
+use crate::store::{NewLease, Record};
+
+/// Until `done`, or some seconds have gone by.
+async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if done().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let token = house.token("shop");
+    let granted = house.exchange(Ask { session_only: true, ..house.ask(&token) }).await.unwrap();
+    let (id, now) = (house.id(), house.rooms.system.now());
+    // A process died between recording and activating.
+    let lease = NewLease {
+        id,
+        session_id: granted.session,
+        role: "shop".to_owned(),
+        credential: "cloud".to_owned(),
+        engine: "aws",
+        connection: None,
+        upstream: None,
+        state: State::Pending,
+        revocable: false,
+        handle: Secret::new(Vec::new()),
+        issued_at: now,
+        expires_at: now + Duration::from_hours(1),
+        create_deadline: now - Duration::from_secs(10),
+        max_live_of_role: 10,
+    };
+    let _written = house.rooms.store.write(Record { leases: vec![lease], ..Record::default() }).await.unwrap();
+    until("the lease is settled", async || {
+        house.rooms.store.lease(id).await.unwrap().is_some_and(|lease| lease.state == State::Revoked)
+    })
+    .await;
+    let records = house.audit("lease.revoked").await;
+    assert_eq!(records[0].fields["reason"], "never handed out");
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_target_that_says_no_is_not_taken_for_one_that_is_down(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    house.target.mood(Target::REFUSES);
+    let mut sessions = Vec::new();
+    for _ in 0..4 {
+        let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+        let ids: Vec<Uuid> = granted.credentials.iter().filter_map(|given| given.lease).collect();
+        house.rooms.leases.release(granted.session, &ids).await.unwrap();
+        sessions.push(granted.session);
+    }
+    // Four refusals later the target still gets asked at once: a lease that it does let go is gone within moments.
+    house.target.mood(0);
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    let session = house.sessions.authenticate(token_of(&granted)).await.unwrap();
+    let asked = std::time::Instant::now();
+    let left = house.sessions.end(&session, house.id()).await.unwrap();
+    assert_eq!(left.iter().map(|lease| lease.state).collect::<Vec<_>>(), [State::Revoked]);
+    assert!(asked.elapsed() < Duration::from_secs(4));
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn leases_of_a_target_that_was_down_are_gone_soon_after_it_is_back(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    house.target.mood(Target::SILENT);
+    let mut sessions = Vec::new();
+    for _ in 0..6 {
+        let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+        let ids: Vec<Uuid> = granted.credentials.iter().filter_map(|given| given.lease).collect();
+        house.rooms.leases.release(granted.session, &ids).await.unwrap();
+        sessions.push(granted.session);
+    }
+    house.target.mood(0);
+    until("all leases are gone", async || {
+        let mut gone = true;
+        for session in &sessions {
+            gone &= house.states(*session).await == [State::Revoked];
+        }
+        gone
+    })
+    .await;
+}
