@@ -96,7 +96,10 @@ impl Telemetry {
         let meters = meters.build();
 
         global::set_text_map_propagator(TraceContextPropagator::new());
-        let text = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal()).with_target(false);
+        let text = tracing_subscriber::fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .with_target(false);
         let logs = match config.log {
             LogFormat::Json => text.json().flatten_event(true).with_filter(filter()?).boxed(),
             LogFormat::Text => text.with_filter(filter()?).boxed(),

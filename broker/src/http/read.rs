@@ -38,7 +38,8 @@ pub async fn body(body: Body) -> Result<Bytes, Refusal> {
         return Err(Code::RequestTooLarge.into());
     }
     axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
-        let full = std::error::Error::source(&error).is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        let cause = std::error::Error::source(&error);
+        let full = cause.and_then(|cause| cause.downcast_ref::<http_body_util::LengthLimitError>()).is_some();
         if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
     })
 }

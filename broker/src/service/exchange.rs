@@ -5,69 +5,29 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use domain::audit::Kind;
 use domain::policy::{self, Allowed, PolicySet};
 use domain::refusal::{Code, Refusal};
-use domain::secret::Secret;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+pub use super::ask::{Ask, Further, Granted};
+use super::ask::{Wish, named_plainly};
 use super::bearer;
+use super::case::{Case, Opening};
 use super::error::Error;
 use super::making::{Given, Making};
 use super::rooms::Rooms;
 use super::subject::Subject;
-use crate::audit::log::{self, About};
+use crate::audit::log;
 use crate::failpoint;
 use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
-use crate::store::{NewSession, Record, TokenUse, WriteError};
+use crate::store::{Record, TokenUse, WriteError};
 
 /// Seconds that a token's use is remembered beyond its expiry and twice the leeway.
 const USE_MARGIN: i64 = 30;
-/// The longest name of a role or credential that is looked up at all; the policy's own are at most 64 bytes.
-const NAME: usize = 128;
-/// The most names in one ask.
-const NAMES: usize = 64;
-
-/// What a door was asked for.
-#[derive(Debug)]
-pub struct Ask {
-    /// The request's id, under which the decision is remembered.
-    pub decision: Uuid,
-    pub token: Secret<String>,
-    pub role: Option<String>,
-    /// None means all of the role.
-    pub credentials: Vec<String>,
-    pub ttl: Option<Duration>,
-    pub idempotency: Option<String>,
-    /// Open the session and make nothing yet.
-    pub session_only: bool,
-}
-
-/// What a session asks for later on.
-#[derive(Debug)]
-pub struct Further {
-    pub decision: Uuid,
-    pub credentials: Vec<String>,
-    pub ttl: Option<Duration>,
-    pub inputs: BTreeMap<String, serde_json::Value>,
-}
-
-/// What is answered. It exists in this process only and is never stored.
-#[derive(Debug)]
-pub struct Granted {
-    pub decision: Uuid,
-    pub role: String,
-    pub session: Uuid,
-    /// Only for the ask that opened the session.
-    pub session_token: Option<Secret<String>>,
-    pub session_ends: OffsetDateTime,
-    pub credentials: Vec<Given>,
-}
-
 /// Exchanges tokens for credentials.
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -99,34 +59,18 @@ impl Exchange {
         let token = bearer::new_token(&rooms.system)?;
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;
-        let opening = Opening {
-            session: NewSession {
-                id: session,
-                token_hash: bearer::sha256(token.expose().as_bytes()),
-                issuer: subject.issuer.clone(),
-                role: allowed.role.clone(),
-                policy_hash: set.hash(),
-                claims: subject.claims.clone(),
-                project: subject.job.project.clone(),
-                project_name: subject.job.project_name.clone(),
-                run: subject.job.run.clone(),
-                attempt: subject.job.attempt.clone(),
-                job: subject.job.job.clone(),
-                idempotency: ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes())),
-                opened_at: now,
-                ends_at,
-            },
-            token_use: TokenUse {
-                issuer: subject.issuer_url.clone(),
-                token_hash: verified.token_id,
-                uses: allowed.token_uses,
-                session_id: session,
-                keep_until: self.use_ends(&verified),
-                replaces: None,
-            },
-        };
         let case =
             Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, ends_at };
+        let token_use = TokenUse {
+            issuer: subject.issuer_url.clone(),
+            token_hash: verified.token_id,
+            uses: allowed.token_uses,
+            session_id: session,
+            keep_until: self.use_ends(&verified),
+            replaces: None,
+        };
+        let key = ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes()));
+        let opening = case.opening(now, bearer::sha256(token.expose().as_bytes()), key, token_use);
         let credentials = self.carry_out(&case, Some(opening), &BTreeMap::new()).await?;
         Ok(Granted {
             decision: ask.decision,
@@ -374,65 +318,6 @@ impl Exchange {
         }
         rooms.leases.wake();
     }
-}
-
-/// Names of the policy are short and plain; what is not, cannot be one and does not enter the record.
-fn named_plainly<'a>(names: impl IntoIterator<Item = &'a String>) -> Result<(), Refusal> {
-    let (mut count, mut plain) = (0_usize, true);
-    for name in names {
-        count = count.saturating_add(1);
-        plain &= (1..=NAME).contains(&name.len()) && !name.contains(char::is_control);
-    }
-    if plain && count <= NAMES {
-        return Ok(());
-    }
-    let hint = format!("role and credentials: at most {NAMES} names of 1 to {NAME} bytes without control characters");
-    Err(Refusal::new(Code::RequestMalformed).hint(hint))
-}
-
-/// What is to be decided.
-#[derive(Clone, Copy, Debug)]
-struct Wish<'a> {
-    session: Option<&'a Session>,
-    role: Option<&'a str>,
-    /// `None`: the role alone. None named: all of the role.
-    credentials: Option<&'a [String]>,
-    ttl: Option<Duration>,
-    decision: Uuid,
-}
-
-/// What every step of one ask needs to know.
-#[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
-    pub decision: Uuid,
-    /// Whether this ask opens its session.
-    pub opens: bool,
-    pub set: &'a PolicySet,
-    pub subject: &'a Subject,
-    pub allowed: &'a Allowed,
-    pub session: Uuid,
-    pub ends_at: OffsetDateTime,
-}
-
-impl Case<'_> {
-    /// What a record about this ask says of its subject.
-    fn about(&self) -> About<'_> {
-        self.subject.about(self.decision, Some(self.session), self.set.hash(), Some(&self.allowed.role), Some(self.allowed.row))
-    }
-
-    /// The same for a refusal: an ask that was to open its session has opened none.
-    fn refused(&self) -> About<'_> {
-        About { session: (!self.opens).then_some(self.session), ..self.about() }
-    }
-
-    const fn word(&self, opening: Kind, later: Kind) -> Kind {
-        if self.opens { opening } else { later }
-    }
-}
-
-struct Opening {
-    session: NewSession,
-    token_use: TokenUse,
 }
 
 enum Repeat {

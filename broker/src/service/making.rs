@@ -8,8 +8,8 @@ use domain::secret::Secret;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::case::Case;
 use super::error::Error;
-use super::exchange::Case;
 use super::rooms::Rooms;
 use crate::engines::engine::{Ask, EngineError, Issued, Order, Plan};
 use crate::failpoint;

@@ -1,7 +1,9 @@
 //! The verbs of the broker. Front doors translate, services decide, stores remember.
 
+pub mod ask;
 pub mod audit;
 pub mod bearer;
+pub mod case;
 pub mod denials;
 pub mod error;
 pub mod exchange;

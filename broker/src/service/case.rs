@@ -1,0 +1,76 @@
+//! What every step of one ask needs to know, and what an ask that opens its session brings with it.
+
+use domain::audit::Kind;
+use domain::policy::{Allowed, PolicySet};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::subject::Subject;
+use crate::audit::log::About;
+use crate::store::{NewSession, TokenUse};
+
+/// What every step of one ask needs to know.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub decision: Uuid,
+    /// Whether this ask opens its session.
+    pub opens: bool,
+    pub set: &'a PolicySet,
+    pub subject: &'a Subject,
+    pub allowed: &'a Allowed,
+    pub session: Uuid,
+    pub ends_at: OffsetDateTime,
+}
+
+impl Case<'_> {
+    /// What a record about this ask says of its subject.
+    pub(super) fn about(&self) -> About<'_> {
+        self.subject.about(self.decision, Some(self.session), self.set.hash(), Some(&self.allowed.role), Some(self.allowed.row))
+    }
+
+    /// The same for a refusal: an ask that was to open its session has opened none.
+    pub(super) fn refused(&self) -> About<'_> {
+        About { session: (!self.opens).then_some(self.session), ..self.about() }
+    }
+
+    pub(super) const fn word(&self, opening: Kind, later: Kind) -> Kind {
+        if self.opens { opening } else { later }
+    }
+}
+
+/// What the first transaction of an ask with a token writes beside leases.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) session: NewSession,
+    pub(super) token_use: TokenUse,
+}
+
+impl Case<'_> {
+    /// The session that this ask opens, and the use of the token that it spends.
+    pub(super) fn opening(
+        &self,
+        now: OffsetDateTime,
+        token_hash: [u8; 32],
+        idempotency: Option<[u8; 32]>,
+        token_use: TokenUse,
+    ) -> Opening {
+        let job = &self.subject.job;
+        let session = NewSession {
+            id: self.session,
+            token_hash,
+            issuer: self.subject.issuer.clone(),
+            role: self.allowed.role.clone(),
+            policy_hash: self.set.hash(),
+            claims: self.subject.claims.clone(),
+            project: job.project.clone(),
+            project_name: job.project_name.clone(),
+            run: job.run.clone(),
+            attempt: job.attempt.clone(),
+            job: job.job.clone(),
+            idempotency,
+            opened_at: now,
+            ends_at: self.ends_at,
+        };
+        Opening { session, token_use }
+    }
+}
