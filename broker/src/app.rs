@@ -175,7 +175,6 @@ impl House {
                 sessions: sessions.clone(),
                 leases: rooms.leases.clone(),
             };
-            let native = guarded(native::router(native).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
             let admin = admin::Admin {
                 sessions,
                 operators: Operators::new(rooms.clone()),
@@ -183,6 +182,8 @@ impl House {
                 audit: audit::Audit::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
             };
+            let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
+            let native = guarded(native, door()).merge(ops::health(readiness.clone()));
             let admin = guarded(admin::router(admin).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));

@@ -68,6 +68,12 @@ impl Context {
         trusted_url(address, "--operator-address")
     }
 
+    /// Where stored secrets are asked for, with the kept session: the operators' listener where it is known, else the
+    /// broker, which lets a job at what its role reaches.
+    pub(crate) fn secrets(&self) -> Result<Api> {
+        if self.global.operator_address.is_some() { self.operators() } else { Ok(self.broker_with_session()?.0) }
+    }
+
     /// The operators' listener, with the kept session.
     pub(crate) fn operators(&self) -> Result<Api> {
         let address = self.operator_address()?;

@@ -58,7 +58,7 @@ enum Verb {
     /// The policy set on this machine, checked and explained without a broker
     #[command(subcommand)]
     Policy(policies::Policy),
-    /// Stored secrets, for operators
+    /// Stored secrets, for operators and for jobs whose role reaches them
     #[command(subcommand)]
     Secret(secret::Secret),
     /// The audit log, for operators

@@ -1,4 +1,4 @@
-//! Stored secrets, by operators. Reading one is an act like writing one.
+//! Stored secrets, by operators and by jobs whose role reaches them. Reading one is an act like writing one.
 
 use std::sync::Arc;
 
@@ -37,13 +37,20 @@ impl At {
         Ok(Self { path: String::new(), ..Self::new(mount, "x")? })
     }
 
-    /// What rights speak of: the path in the default mount, `mount/path` in another.
+    /// What rights speak of: the path in the default mount, `mount:path` in another.
     pub fn object(&self) -> String {
-        if self.mount == kv::DEFAULT_MOUNT { self.path.clone() } else { format!("{}/{}", self.mount, self.path) }
+        if self.mount == kv::DEFAULT_MOUNT { self.path.clone() } else { format!("{}:{}", self.mount, self.path) }
+    }
+
+    /// Whether a kv credential reaches it in that way. A listing speaks of what lies directly below its path.
+    fn is_reached(&self, params: &kv::Params, access: kv::Access) -> bool {
+        let below = if self.path.is_empty() { "x".to_owned() } else { format!("{}/x", self.path) };
+        let path = if access == kv::Access::List { &below } else { &self.path };
+        params.mount == self.mount && kv::reaches(params, path, access)
     }
 }
 
-/// The operators' verbs on secrets.
+/// The verbs on secrets: for operators by right, for jobs by what their role's kv credentials reach.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     rooms: Arc<Rooms>,
@@ -54,8 +61,21 @@ impl Secrets {
         Self { rooms }
     }
 
+    /// Refuses unless the session's role reaches the secret with a kv credential, or the session holds the operator's right.
+    async fn may(&self, holder: &Holder, access: kv::Access, at: &At, decision: Uuid) -> Result<(), Error> {
+        let right = match access {
+            kv::Access::Read => "secrets.read",
+            kv::Access::List => "secrets.list",
+            kv::Access::Write => "secrets.write",
+        };
+        if holder.reach.iter().any(|params| at.is_reached(params, access)) {
+            return Ok(());
+        }
+        holder.require(&self.rooms, right, Some(&at.object()), decision).await
+    }
+
     pub async fn read(&self, holder: &Holder, at: &At, version: Option<u32>, decision: Uuid) -> Result<SecretAnswer, Error> {
-        holder.require(&self.rooms, "secrets.read", Some(&at.object()), decision).await?;
+        self.may(holder, kv::Access::Read, at, decision).await?;
         let found = self.rooms.store.secrets().read(&at.mount, &at.path, version).await?;
         self.remember(holder, Kind::SecretRead, at, &[found.version], decision).await?;
         let data = serde_json::from_slice(found.data.expose())?;
@@ -63,14 +83,14 @@ impl Secrets {
     }
 
     pub async fn list(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretList, Error> {
-        holder.require(&self.rooms, "secrets.list", Some(&at.object()), decision).await?;
+        self.may(holder, kv::Access::List, at, decision).await?;
         let paths = self.rooms.store.secrets().list(&at.mount, &at.path).await?;
         self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
         Ok(SecretList { paths })
     }
 
     pub async fn history(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretHistory, Error> {
-        holder.require(&self.rooms, "secrets.list", Some(&at.object()), decision).await?;
+        self.may(holder, kv::Access::List, at, decision).await?;
         let history = told(self.rooms.store.secrets().history(&at.mount, &at.path).await?);
         self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
         Ok(history)
@@ -78,7 +98,7 @@ impl Secrets {
 
     /// Refuses unless a version may be written there, before anything of it is read.
     pub async fn may_write(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<(), Error> {
-        holder.require(&self.rooms, "secrets.write", Some(&at.object()), decision).await
+        self.may(holder, kv::Access::Write, at, decision).await
     }
 
     /// Writes a new version and returns its number.
@@ -103,7 +123,7 @@ impl Secrets {
 
     /// Makes the content of `version` the newest version and returns its number.
     pub async fn roll_back(&self, holder: &Holder, at: &At, version: u32, decision: Uuid) -> Result<u32, Error> {
-        holder.require(&self.rooms, "secrets.write", Some(&at.object()), decision).await?;
+        self.may(holder, kv::Access::Write, at, decision).await?;
         let record = self.record(holder, Kind::SecretRolledBack, at, &[version], decision)?;
         let mut tx = self.rooms.store.begin().await?;
         let newest = tx.rollback_secret(&at.mount, &at.path, version, self.rooms.system.now()).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use domain::audit::Kind;
-use domain::credentials::operator;
+use domain::credentials::{kv, operator};
 use domain::policy::{self, PolicySet};
 use domain::refusal::{Code, Refusal};
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct Holder {
     pub subject: Subject,
     /// The operator rights that the policy set of now gives it.
     pub rights: Vec<String>,
+    /// The stored secrets that its role's kv credentials reach, and what may be done with them.
+    pub reach: Vec<kv::Params>,
 }
 
 impl Holder {
@@ -82,7 +84,7 @@ impl Sessions {
     pub async fn holder(&self, token: &str, decision: Uuid) -> Result<Holder, Error> {
         let session = self.authenticate(token).await?;
         let set = self.rooms.policies.active();
-        let (subject, rights) = match self.rights(&set, &session) {
+        let (subject, rights, reach) = match self.held(&set, &session) {
             Ok(held) => held,
             Err(refusal) => {
                 let subject = Subject::of_refused(&set, &session.issuer, session.claims.clone());
@@ -91,12 +93,12 @@ impl Sessions {
                 return Err(refusal.into());
             }
         };
-        Ok(Holder { session, subject, rights })
+        Ok(Holder { session, subject, rights, reach })
     }
 
-    fn rights(&self, set: &PolicySet, session: &Session) -> Result<(Subject, Vec<String>), Refusal> {
+    fn held(&self, set: &PolicySet, session: &Session) -> Result<(Subject, Vec<String>, Vec<kv::Params>), Refusal> {
         if session.issuer == operators::BOOTSTRAP {
-            return Ok((Subject::nobody(operators::BOOTSTRAP), operators::rights_of_role(set, &session.role)));
+            return Ok((Subject::nobody(operators::BOOTSTRAP), operators::rights_of_role(set, &session.role), Vec::new()));
         }
         let subject = Subject::of_session(set, session)?;
         let now = self.rooms.system.now().unix_timestamp();
@@ -106,7 +108,15 @@ impl Sessions {
         if allowed.shadow {
             return Err(Code::RoleUnknown.into());
         }
-        Ok((subject, allowed.rights))
+        // Paths are templates: what the session reaches is filled from its own claims.
+        let stored = set.role(&session.role).map(|role| role.credentials.iter().filter(|held| held.engine.name() == kv::NAME));
+        let names: Vec<String> = stored.into_iter().flatten().map(|credential| credential.name.clone()).collect();
+        let mut reach = Vec::new();
+        if !names.is_empty() {
+            let planned = policy::decide(set, &policy::Ask { credentials: &names, ..ask })?.credentials;
+            reach = planned.into_iter().filter_map(|planned| serde_json::from_value(planned.params).ok()).collect();
+        }
+        Ok((subject, allowed.rights, reach))
     }
 
     /// Ends the session: its token is worth nothing from now on, and its leases are taken back.

@@ -35,6 +35,7 @@ use crate::telemetry::{self, Telemetry};
 
 mod exchange;
 mod operators;
+mod reached;
 mod taking_back;
 
 const URL: &str = "https://ci.example.test";

@@ -83,7 +83,7 @@ pub(crate) struct Delete {
 }
 
 pub(crate) async fn run(context: &Context, secret: Secret) -> Result<()> {
-    let api = context.operators()?;
+    let api = context.secrets()?;
     match secret {
         Secret::Put(put) => {
             let write = SecretWrite {

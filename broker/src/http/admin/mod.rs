@@ -26,6 +26,14 @@ pub struct Admin {
     pub explain: Explain,
 }
 
+/// What jobs may do with the stored secrets that their role reaches, for the native listener.
+pub fn secrets_of_jobs(admin: Admin) -> Router {
+    Router::new()
+        .route("/api/v1/secrets/{mount}/{*path}", get(secrets::read).put(secrets::write))
+        .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
+        .with_state(Arc::new(admin))
+}
+
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/api/v1/bootstrap", post(bootstrap::bootstrap))

@@ -1,4 +1,5 @@
-//! `/api/v1/secrets/{mount}/{path}`: stored secrets, by operators.
+//! `/api/v1/secrets/{mount}/{path}`: stored secrets. Operators have all of it on their listener; jobs read, list and write on the
+//! native one what their role's kv credentials reach with `access`.
 
 use std::sync::Arc;
 
