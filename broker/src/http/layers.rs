@@ -91,8 +91,12 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
             door.metrics.shed("in_flight");
             return context.refusal(&Refusal::new(Code::Overloaded).retry_after(1));
         };
-        request.extensions_mut().insert(Seat { _held: Arc::new(seat) });
-        timeout_at(deadline, next.run(request)).await.unwrap_or_else(|_| {
+        // A handler may keep a copy for longer; this one lasts until the answer is there.
+        let seat = Seat { _held: Arc::new(seat) };
+        request.extensions_mut().insert(seat.clone());
+        let answered = timeout_at(deadline, next.run(request)).await;
+        drop(seat);
+        answered.unwrap_or_else(|_| {
             door.metrics.shed("deadline");
             context
                 .refusal(&Refusal::new(Code::Unavailable).retry_after(2).hint("the request was not finished within its deadline"))
