@@ -50,3 +50,64 @@ impl Modify for SessionToken {
 pub fn router() -> Router {
     Router::new().route("/openapi.json", get(|| async { Json(Api::openapi()) }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// "method path" of every `.route(…)` in the source of a router.
+    fn routes(source: &str) -> BTreeSet<String> {
+        let mut found = BTreeSet::new();
+        for route in source.split(".route(").skip(1) {
+            let (path, rest) = route.split_once('"').unwrap().1.split_once('"').unwrap();
+            let handlers = rest.split_once(".with_state").map_or(rest, |(before, _)| before);
+            for method in ["get", "post", "put", "delete"] {
+                if handlers.contains(&format!("{method}(")) {
+                    found.insert(format!("{method} {}", path.replace("{*path}", "{path}")));
+                }
+            }
+        }
+        found
+    }
+
+    fn described() -> serde_json::Value {
+        serde_json::to_value(Api::openapi()).unwrap()
+    }
+
+    #[test]
+    fn describes_every_route_and_no_other() {
+        let mut served = routes(include_str!("native/mod.rs"));
+        served.extend(routes(include_str!("admin/mod.rs")));
+        let described = described();
+        let paths = described["paths"].as_object().unwrap();
+        let told = paths.iter().flat_map(|(path, item)| {
+            item.as_object().unwrap().keys().filter(|key| *key != "parameters").map(move |method| format!("{method} {path}"))
+        });
+        assert_eq!(served, told.collect());
+        assert!(served.len() >= 14, "{served:?}");
+    }
+
+    /// What the door itself can answer, and what follows from what a route takes.
+    #[test]
+    fn describes_every_status_that_a_route_can_have() {
+        let described = described();
+        for (path, item) in described["paths"].as_object().unwrap() {
+            for (method, operation) in item.as_object().unwrap() {
+                let place = format!("{method} {path}");
+                let responses = operation["responses"].as_object().unwrap();
+                let has = |status: &str| responses.contains_key(status);
+                assert!(has("200") && has("503"), "{place}");
+                // Every route takes a token or a session; every body can be malformed or too large, even where none is read.
+                assert!(has("401"), "{place}");
+                assert!(has("400") && has("413"), "{place}");
+                for (status, response) in responses.iter().filter(|(status, _)| *status != "200") {
+                    assert!(response["content"].get("application/problem+json").is_some(), "{place} {status}");
+                }
+                let session = operation.get("security").is_some();
+                assert_eq!(session, !path.ends_with("/exchange") && !path.ends_with("/bootstrap"), "{place}");
+            }
+        }
+    }
+}

@@ -88,3 +88,49 @@ pub(super) fn bare(status: StatusCode, method: &Method) -> Refusal {
         _ => Refusal::new(Code::Unavailable).retry_after(2),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status_that_says_whose_turn_it_is() {
+        for code in Code::ALL {
+            let status = status(*code);
+            assert!(status.is_client_error() || status.is_server_error(), "{code} is {status}");
+            assert_eq!(status.is_server_error(), code.class() == Class::Unavailable, "{code} is {status}");
+            assert_ne!(status, StatusCode::INTERNAL_SERVER_ERROR, "{code}");
+        }
+    }
+
+    #[test]
+    fn everything_about_the_token_itself_looks_alike_in_the_status() {
+        let about_token = Code::ALL.iter().filter(|code| code.as_str().starts_with("token_"));
+        for code in about_token {
+            assert_eq!(status(*code), StatusCode::UNAUTHORIZED, "{code}");
+        }
+    }
+
+    #[test]
+    fn bare_answers_of_the_framework_blame_the_right_side() {
+        for number in 400..600 {
+            let Ok(given) = StatusCode::from_u16(number) else { continue };
+            let told = status(bare(given, &Method::GET).code);
+            assert_eq!(told.is_client_error(), given.is_client_error(), "{given} becomes {told}");
+        }
+    }
+
+    #[test]
+    fn a_fault_tells_nothing_but_its_decision() {
+        let context = Context { id: Uuid::from_u128(7), now: OffsetDateTime::UNIX_EPOCH };
+        let fault = Error::Fault(crate::service::error::Fault::new("password=hunter2 at db.internal"));
+        let response = context.problem(&fault);
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        let body = axum::body::to_bytes(response.into_body(), 64 * 1024);
+        let body = tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(body).unwrap();
+        let text = String::from_utf8(body.to_vec()).unwrap();
+        assert!(!text.contains("hunter2") && !text.contains("db.internal"), "{text}");
+        assert!(text.contains(&context.id.to_string()));
+    }
+}

@@ -26,6 +26,7 @@ use crate::http::read;
         (status = 400, description = "The query cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -25,9 +25,11 @@ use crate::service::error::Error;
     params(("decision" = String, Path, description = "A decision id")),
     responses(
         (status = 200, description = "The explanation", body = Object),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such decision", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -76,6 +76,7 @@ fn query<T>(query: Queried<T>) -> Result<T, Error> {
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such secret or version", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -113,6 +114,7 @@ pub(crate) async fn read(
         (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -177,6 +179,7 @@ pub(crate) async fn write(
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such secret or version", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -212,6 +215,7 @@ pub(crate) async fn delete(
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such secret or version", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]

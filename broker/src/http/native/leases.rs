@@ -24,7 +24,9 @@ use crate::service::leases::Lease;
     security(("session" = [])),
     responses(
         (status = 200, description = "The leases", body = LeaseList),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -52,8 +54,10 @@ pub(crate) async fn list(
     params(("id" = String, Path, description = "The lease's id")),
     responses(
         (status = 200, description = "The lease as it is now", body = ReleaseAnswer),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such lease of this session", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -69,7 +69,9 @@ async fn further(native: &Native, context: Context, seat: Seat, headers: &Header
     security(("session" = [])),
     responses(
         (status = 200, description = "Ended; the leases as they are now", body = ReleaseAnswer),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -96,8 +98,10 @@ pub(crate) async fn end(
     security(("session" = [])),
     responses(
         (status = 200, description = "The session", body = WhoAmI),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The policy has taken the role away", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )
 )]
