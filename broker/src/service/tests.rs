@@ -94,6 +94,7 @@ struct House {
     keys: Arc<KeyCache>,
     signer: Signer,
     target: Target,
+    worker: tokio::task::JoinHandle<()>,
     _folder: TempDir,
 }
 
@@ -123,7 +124,7 @@ fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
 
 fn role(name: &str, more: &str, credential: &str) -> String {
     format!(
-        "[role.{name}]\nttl = \"10m\"\n{more}\n[[role.{name}.allow]]\nissuer = \"ci\"\nservice_id = \"s1\"\nsub = \"{name}\"\n\
+        "[role.{name}]\nttl = \"10m\"\n{more}\n[[role.{name}.allow]]\nissuer = \"ci\"\nservice_id = \"s1\"\nsub = \"{name}\"\nwaive = {{ no-code-gate = \"a test\" }}\n\
          [role.{name}.credential.it]\n{credential}\n"
     )
 }
@@ -174,13 +175,20 @@ impl House {
             system,
         });
         let leases = rooms.leases.clone();
-        tokio::spawn(async move {
+        let worker = tokio::spawn(async move {
             while leases.take_back_due().await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
         let (exchange, sessions) = (Exchange::new(rooms.clone()), Sessions::new(rooms.clone()));
-        Self { rooms, exchange, sessions, keys, signer, target, _folder: folder }
+        Self { rooms, exchange, sessions, keys, signer, target, worker, _folder: folder }
+    }
+
+    /// Lets the database of the test go.
+    async fn close(&self) {
+        self.worker.abort();
+        self.rooms.leases.settle().await;
+        self.rooms.store.close().await;
     }
 
     fn id(&self) -> Uuid {

@@ -23,6 +23,7 @@ async fn a_repeat_leaves_nothing_to_the_holder_of_the_first_answer(pool: PgPool)
     assert_eq!(late, Err(Code::SessionUnknown));
     assert_eq!(house.exchange(with_key(house.ask(&token), "k2")).await.unwrap_err(), Code::TokenAlreadyUsed);
     assert_eq!(house.exchange(house.ask(&token)).await.unwrap_err(), Code::TokenAlreadyUsed);
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -41,6 +42,7 @@ async fn a_repeat_spends_no_further_use_of_a_token_that_has_several(pool: PgPool
         (vec![State::Active], vec![State::Active])
     );
     assert_eq!(house.exchange(house.ask(&token)).await.unwrap_err(), Code::TokenAlreadyUsed);
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -64,6 +66,7 @@ async fn of_many_that_repeat_at_once_one_credential_is_live(pool: PgPool) {
         live += house.states(*session).await.iter().filter(|state| **state == State::Active).count();
     }
     assert!(!granted.is_empty() && live <= 1, "{live} of {}", granted.len());
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -79,6 +82,7 @@ async fn a_session_alone_makes_nothing_and_can_ask_later(pool: PgPool) {
     let later = house.exchange.further(&session, house.further()).await.unwrap();
     assert_eq!(later.credentials.len(), 1);
     assert_eq!(house.exchange(house.ask(&token)).await.unwrap_err(), Code::TokenAlreadyUsed);
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -97,6 +101,7 @@ async fn names_that_could_spoil_the_record_are_malformed(pool: PgPool) {
     assert_eq!(house.exchange(unknown).await.unwrap_err(), Code::RoleUnknown);
     assert_eq!(house.audit("exchange.denied").await[0].fields["role"], "nobody's");
     house.exchange(house.ask(&token)).await.unwrap();
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -110,6 +115,7 @@ async fn refusals_by_rate_are_remembered(pool: PgPool) {
     assert_eq!(house.exchange.further(&session, house.further()).await.map(|_| ()).map_err(code), Err(Code::RateLimited));
     assert_eq!(house.audit("exchange.denied").await[0].fields["code"], "rate_limited");
     assert_eq!(house.audit("session.denied").await[0].fields["code"], "rate_limited");
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -127,6 +133,7 @@ async fn a_session_does_not_follow_its_issuers_name(pool: PgPool) {
     // Giving back what it has is always allowed.
     house.sessions.end(&session, house.id()).await.unwrap();
     assert_eq!(house.states(session.id).await, [State::Revoked]);
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -139,6 +146,7 @@ async fn a_rehearsed_role_hands_nothing_out_and_disturbs_no_other(pool: PgPool) 
     let named = Ask { role: Some("shop-next".to_owned()), ..house.ask(&house.token("shop")) };
     assert_eq!(house.exchange(named).await.unwrap_err(), Code::RoleUnknown);
     assert_eq!(house.target.made.load(Ordering::Relaxed), 1);
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -146,4 +154,5 @@ async fn keys_that_are_fetched_again_change_nothing(pool: PgPool) {
     let house = House::build(&pool, &database("shop", "")).await;
     house.keys.refresh_all().await;
     house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    house.close().await;
 }

@@ -59,6 +59,7 @@ async fn every_act_is_remembered_reading_too(pool: PgPool) {
     assert_eq!(house.audit("secret.listed").await.len(), 2);
     assert_eq!(house.audit("decision.explained").await[0].fields["object"], decided.to_string());
     assert_eq!(house.audit("audit.read").await[0].fields["query.role"], "ops");
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -71,6 +72,7 @@ async fn what_an_operator_may_not_is_remembered(pool: PgPool) {
     let records = house.audit("operator.denied").await;
     assert_eq!(records[0].fields["code"], "right_missing");
     assert!(records[0].fields["hint.0"].contains("secrets.read:other/db"));
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -85,6 +87,7 @@ async fn what_the_database_cannot_hold_is_the_callers_mistake(pool: PgPool) {
     let at = At::new("secret", "shop/db").unwrap();
     let written = Secrets::new(house.rooms.clone()).write(&holder, &at, write, house.id()).await;
     assert_eq!(written.map(|_| ()).map_err(code), Err(Code::RequestMalformed));
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -98,6 +101,7 @@ async fn a_rehearsed_role_gives_no_rights(pool: PgPool) {
     let token = house.first_token("ops").await;
     let opened = Operators::new(house.rooms.clone()).bootstrap(&token, house.id()).await.map(|_| ()).map_err(code);
     assert_eq!(opened, Err(Code::RoleUnknown));
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -115,4 +119,5 @@ async fn the_first_operators_token_opens_one_session(pool: PgPool) {
     // It is an operator's session: no credential comes of it.
     let further = house.exchange.further(&holder.session, house.further()).await.map(|_| ()).map_err(code);
     assert_eq!(further, Err(Code::IssuerUnknown));
+    house.close().await;
 }

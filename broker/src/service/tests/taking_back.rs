@@ -44,6 +44,7 @@ async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgP
     .await;
     let records = house.audit("lease.revoked").await;
     assert_eq!(records[0].fields["reason"], "never handed out");
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -65,6 +66,7 @@ async fn a_target_that_says_no_is_not_taken_for_one_that_is_down(pool: PgPool) {
     let left = house.sessions.end(&session, house.id()).await.unwrap();
     assert_eq!(left.iter().map(|lease| lease.state).collect::<Vec<_>>(), [State::Revoked]);
     assert!(asked.elapsed() < Duration::from_secs(4));
+    house.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -87,4 +89,5 @@ async fn leases_of_a_target_that_was_down_are_gone_soon_after_it_is_back(pool: P
         gone
     })
     .await;
+    house.close().await;
 }
