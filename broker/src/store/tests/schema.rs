@@ -14,6 +14,8 @@ async fn an_empty_database_is_named_so(pool: PgPool) {
 async fn migrating_twice_changes_nothing(pool: PgPool) {
     let mut connection = pool.acquire().await.unwrap();
     migrate::run(&mut connection, None).await.unwrap();
+    // An owner who is called like the schema has it first in the path.
+    sqlx::raw_sql("set search_path to daypass, public").execute(&mut *connection).await.unwrap();
     migrate::run(&mut connection, None).await.unwrap();
     assert_eq!(count(&pool, "deployment").await, 0, "migrating makes no key and no identity");
     drop(connection);
