@@ -10,7 +10,6 @@ use domain::audit::Kind;
 use domain::policy::{self, Allowed, PolicySet};
 use domain::refusal::{Code, Refusal};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 pub use super::ask::{Ask, Further, Granted};
 use super::ask::{Wish, named_plainly};
@@ -25,6 +24,10 @@ use crate::failpoint;
 use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
 use crate::store::{Record, TokenUse, WriteError};
+
+mod repeat;
+
+use repeat::Repeat;
 
 /// Seconds that a token's use is remembered beyond its expiry and twice the leeway.
 const USE_MARGIN: i64 = 30;
@@ -274,31 +277,6 @@ impl Exchange {
         Err(Refusal::new(Code::InProgress).retry_after(2).into())
     }
 
-    /// The session that an earlier request with the same token and key opened.
-    async fn first_attempt(&self, token_use: &TokenUse, key: &[u8; 32]) -> Result<Option<Uuid>, Error> {
-        let opened = self.rooms.store.sessions_by_use(&token_use.issuer, &token_use.token_hash).await?;
-        Ok(opened.iter().find(|opened| opened.session.idempotency.as_ref() == Some(key)).map(|opened| opened.session.id))
-    }
-
-    /// Whether a token that was used may be used again: only by the same `Idempotency-Key`, when the first attempt is over,
-    /// its session has been ended and what it made has been taken back. Whoever holds the first answer then holds nothing.
-    async fn repeat(&self, decision: Uuid, first: Uuid, key: Option<[u8; 32]>) -> Repeat {
-        let rooms = &self.rooms;
-        let used = || Repeat::Refuse(Code::TokenAlreadyUsed.into());
-        let wait = || Repeat::Refuse(Refusal::new(Code::InProgress).retry_after(2));
-        let Some(key) = key else { return used() };
-        match rooms.store.session(first).await {
-            Ok(Some(session)) if session.idempotency == Some(key) => {
-                match rooms.leases.take_back_session(&session, decision).await {
-                    Ok(true) => Repeat::Again,
-                    Ok(false) | Err(_) => wait(),
-                }
-            }
-            Ok(_) => used(),
-            Err(_) => wait(),
-        }
-    }
-
     /// Takes back what was made of an ask that failed half-way. If even that cannot be written, the sweep finds it.
     async fn abandon(&self, case: &Case<'_>, making: &Making, error: &Error) {
         let rooms = &self.rooms;
@@ -318,9 +296,4 @@ impl Exchange {
         }
         rooms.leases.wake();
     }
-}
-
-enum Repeat {
-    Again,
-    Refuse(Refusal),
 }
