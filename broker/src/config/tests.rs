@@ -63,3 +63,12 @@ fn names_missing_sections_and_unknown_keys() {
         ]
     );
 }
+
+#[test]
+fn refuses_limits_that_no_machine_has_and_connections_without_a_name() {
+    let text = SOUND.to_owned() + "[limits]\nin_flight = 4611686018427387904\n[[connection]]\nengine = \"postgres\"\n";
+    assert_eq!(
+        problems(&text),
+        ["[connection] needs a name: write [connection.NAME]", "[limits] in_flight and connections are between 1 and 1000000"]
+    );
+}
