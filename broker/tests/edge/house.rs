@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What the tests wait for at most; each deadline under test is a small part of it.
-pub const PATIENCE: Duration = Duration::from_secs(6);
+pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
-pub const SHORT: EdgeLimits = EdgeLimits {
+pub(super) const SHORT: EdgeLimits = EdgeLimits {
     connections: 64,
     handshake: Duration::from_millis(300),
     headers: Duration::from_millis(300),
@@ -32,21 +32,26 @@ pub const SHORT: EdgeLimits = EdgeLimits {
     drain: Duration::from_secs(2),
 };
 
-pub struct House {
-    pub address: SocketAddr,
-    pub stop: CancellationToken,
-    pub serving: JoinHandle<()>,
+pub(super) struct House {
+    pub(super) address: SocketAddr,
+    pub(super) stop: CancellationToken,
+    pub(super) serving: JoinHandle<()>,
     /// Requests to `/gated` that have come in; they go on when a permit is added.
-    pub entered: Arc<AtomicUsize>,
-    pub gate: Arc<Semaphore>,
+    pub(super) entered: Arc<AtomicUsize>,
+    pub(super) gate: Arc<Semaphore>,
 }
 
 impl House {
-    pub async fn start(limits: EdgeLimits, in_flight: usize, tls: Option<Arc<Certificate>>) -> Self {
+    pub(super) async fn start(limits: EdgeLimits, in_flight: usize, tls: Option<Arc<Certificate>>) -> Self {
         Self::with_deadline(limits, in_flight, tls, Duration::from_millis(900)).await
     }
 
-    pub async fn with_deadline(limits: EdgeLimits, in_flight: usize, tls: Option<Arc<Certificate>>, deadline: Duration) -> Self {
+    pub(super) async fn with_deadline(
+        limits: EdgeLimits,
+        in_flight: usize,
+        tls: Option<Arc<Certificate>>,
+        deadline: Duration,
+    ) -> Self {
         broker::app::install_providers();
         let quiet = Config { level: "off".to_owned(), ..Config::default() };
         let metrics = Telemetry::start(&quiet, "test").unwrap().metrics;
@@ -77,16 +82,16 @@ impl House {
         Self { address, stop, serving, entered, gate }
     }
 
-    pub async fn short() -> Self {
+    pub(super) async fn short() -> Self {
         Self::start(SHORT, 16, None).await
     }
 
-    pub async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
 
     /// Waits until so many requests stand before the gate.
-    pub async fn gathered(&self, count: usize) {
+    pub(super) async fn gathered(&self, count: usize) {
         let waiting = async {
             while self.entered.load(Ordering::Relaxed) < count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -96,7 +101,7 @@ impl House {
     }
 
     /// Sends `bytes` on a connection of its own and reads until the other side closes it.
-    pub async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
+    pub(super) async fn raw(&self, bytes: impl AsRef<[u8]>) -> String {
         let mut stream = self.connect().await;
         // Whoever is refused early may not be read to the end.
         let _ = stream.write_all(bytes.as_ref()).await;
@@ -104,13 +109,13 @@ impl House {
     }
 
     /// One request whose connection ends with it.
-    pub async fn get(&self, path: &str) -> String {
+    pub(super) async fn get(&self, path: &str) -> String {
         self.raw(format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
     }
 }
 
 /// Everything until the connection ends, however it does; panics if it does not.
-pub async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(super) async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut all = Vec::new();
     let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut all)).await;
     assert!(read.is_ok(), "still open, after {:?}", String::from_utf8_lossy(&all));
@@ -118,7 +123,7 @@ pub async fn to_the_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
 }
 
 /// One answer of a connection that stays open; its body has the length that it says.
-pub async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
+pub(super) async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let reading = async {
         let mut all = Vec::new();
         while !all.ends_with(b"\r\n\r\n") {
