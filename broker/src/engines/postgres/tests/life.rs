@@ -19,6 +19,7 @@ async fn a_leased_login_works_and_ends() {
         assert_eq!(values["host"], "127.0.0.1");
         assert_eq!(values["port"], server.port.to_string());
         assert_eq!(values["database"], shop.database);
+        assert_eq!(values["sslmode"], "prefer");
         assert_eq!(
             values["url"],
             format!("postgresql://{user}:{password}@127.0.0.1:{}/{}?sslmode=prefer", server.port, shop.database)
