@@ -1,5 +1,6 @@
 //! The edge over real sockets: clients that are slow, greedy or wrong, and what becomes of them. Times are bounds with a wide
 //! margin, never exact.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "edge/answers.rs"]
 mod answers;

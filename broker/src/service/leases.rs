@@ -37,6 +37,8 @@ const QUEUE: Duration = Duration::from_secs(25);
 const SOON: i32 = 4;
 /// Leases that one replica takes back at the same time, over all targets.
 const AT_ONCE: usize = 64;
+/// How long a run waits for a slot before it leaves the rest to the next one.
+const MOMENT: Duration = Duration::from_millis(50);
 /// Leases claimed in one transaction.
 const BATCH: usize = 32;
 /// What is due for less than this is on its way, not late.
@@ -99,10 +101,11 @@ impl Leases {
     /// passed over, so that they delay nobody else.
     pub async fn take_back_due(&self) -> Result<(), Error> {
         loop {
-            let room = self.slots.available_permits().min(BATCH);
-            if room == 0 {
+            // Where all slots are taken by targets that are slow, the next run is early enough.
+            if tokio::time::timeout(MOMENT, self.slots.acquire()).await.is_err() {
                 return Ok(());
             }
+            let room = self.slots.available_permits().clamp(1, BATCH);
             let now = self.system.now();
             let except = self.busy(now);
             let limit = i64::try_from(room).unwrap_or(1);
@@ -111,6 +114,15 @@ impl Leases {
             let full = claimed.len() == room;
             for claim in claimed {
                 let (leases, lane) = (self.clone(), self.lane(target(&claim.lease)));
+                if !claim.lease.revocable {
+                    // No target has a part in it: as fast as the database goes, so many at a time.
+                    let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await else { return Ok(()) };
+                    self.under_way.spawn(async move {
+                        leases.take_back(claim, &lane).await;
+                        drop(slot);
+                    });
+                    continue;
+                }
                 lane.claimed.fetch_add(1, Ordering::Relaxed);
                 self.under_way.spawn(async move {
                     leases.take_back(claim, &lane).await;

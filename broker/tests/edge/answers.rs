@@ -50,7 +50,7 @@ async fn connections_beyond_the_limit_are_closed_at_once() {
 async fn headers_are_limited_in_number_and_size() {
     let house = House::short().await;
     let with = |headers: String| format!("GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");
-    let many = |count: usize| (0..count).map(|at| format!("h{at}: v\r\n")).collect::<String>();
+    let many = |count: usize| "h: v\r\n".repeat(count);
     assert!(house.raw(with(many(30))).await.contains(" 200 "));
     assert!(house.raw(with(many(31))).await.contains(" 431 "));
     assert!(house.raw(with(format!("a: {}\r\n", "x".repeat(15_000)))).await.contains(" 200 "));

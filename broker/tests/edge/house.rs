@@ -72,7 +72,7 @@ impl House {
             .route("/echo", post(|body: Bytes| async move { body }))
             .route("/big", get(|| async { "x".repeat(4 << 20) }))
             .route("/panic", get(|| async { std::hint::black_box(None::<&'static str>).unwrap() }))
-            .route("/stuck", get(|| std::future::pending::<&str>()));
+            .route("/stuck", get(std::future::pending::<&str>));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();

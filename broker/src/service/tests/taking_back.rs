@@ -91,3 +91,33 @@ async fn leases_of_a_target_that_was_down_are_gone_soon_after_it_is_back(pool: P
     .await;
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let token = house.token("shop");
+    let granted = house.exchange(Ask { session_only: true, ..house.ask(&token) }).await.unwrap();
+    let now = house.rooms.system.now();
+    let passive = |_| NewLease {
+        id: house.id(),
+        session_id: granted.session,
+        role: "shop".to_owned(),
+        credential: "cloud".to_owned(),
+        engine: "aws",
+        connection: None,
+        upstream: None,
+        state: State::Passive,
+        revocable: false,
+        handle: Secret::new(Vec::new()),
+        issued_at: now,
+        expires_at: now - Duration::from_secs(1),
+        create_deadline: now,
+        max_live_of_role: 10_000,
+    };
+    let leases: Vec<NewLease> = (0..400).map(passive).collect();
+    let begun = std::time::Instant::now();
+    let _written = house.rooms.store.write(Record { leases, ..Record::default() }).await.unwrap();
+    until("all are expired", async || house.states(granted.session).await.iter().all(|state| *state == State::Expired)).await;
+    assert!(begun.elapsed() < Duration::from_secs(10));
+    house.close().await;
+}
