@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::data_keys::generation_column;
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, Tx, one_row, sessions};
 use crate::crypto::keyring::Place;
 
 /// A lease as it stands, without what is needed to undo it.
@@ -212,7 +212,7 @@ impl Store {
     }
 
     /// Records what came of a claim, together with what the log says of it. `false`: the claim was lost to a later one, and
-    /// nothing was recorded.
+    /// nothing was recorded. With the last lease of an exchange that never became a grant, the use of its token is free again.
     pub async fn settle_lease(
         &self,
         claimed: &Claimed,
@@ -246,6 +246,9 @@ impl Store {
         .await?;
         if !one_row(&settled) {
             return Ok(false);
+        }
+        if *outcome == Outcome::Revoked {
+            sessions::free_use(&mut tx, claimed.lease.session_id).await?;
         }
         tx.remember(audit).await?;
         tx.commit().await?;

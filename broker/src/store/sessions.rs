@@ -235,10 +235,10 @@ impl Tx {
     }
 }
 
-/// The session that the latest use of a token opened.
+/// The session that the latest use of a token opened: ids of sessions grow with time.
 pub(super) async fn latest_of_token(store: &Store, issuer: &str, token_hash: &[u8; 32]) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "select session_id from daypass.token_uses where issuer = $1 and token_hash = $2 order by use_number desc limit 1",
+        "select session_id from daypass.token_uses where issuer = $1 and token_hash = $2 order by session_id desc limit 1",
         issuer,
         token_hash
     )
@@ -266,4 +266,32 @@ impl Tx {
         .await?;
         Ok(())
     }
+}
+
+/// Gives the token back its use when nothing came of the exchange that spent it: no lease of the session is open, and
+/// nothing was granted. As a lease of it has been taken back, nothing can be granted any more.
+pub(super) async fn free_use(tx: &mut Tx, session_id: Uuid) -> Result<(), StoreError> {
+    // The row is locked by a statement of its own, so that of two workers that settle the last two leases the second one
+    // sees what the first one did.
+    let ungranted = sqlx::query_scalar!(
+        "select id from daypass.sessions s
+         where s.id = $1
+           and not exists (select from daypass.audit_records a where a.session_id = $1 and a.kind = 'exchange.granted')
+         for no key update",
+        session_id
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    if ungranted.is_none() {
+        return Ok(());
+    }
+    sqlx::query!(
+        "delete from daypass.token_uses u
+         where u.session_id = $1
+           and not exists (select from daypass.leases l where l.session_id = $1 and l.due_at is not null)",
+        session_id
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }

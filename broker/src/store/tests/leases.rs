@@ -184,7 +184,10 @@ async fn a_lease_that_is_tried_again_later_is_late_all_the_same(pool: PgPool) {
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn only_what_is_over_is_forgotten(pool: PgPool) {
     let store = open(&pool).await;
-    let record = first(&store, [1; 32]);
+    let mut record = first(&store, [1; 32]);
+    let mut granted = audit(&store, Kind::ExchangeGranted);
+    granted.session_id = record.session.as_ref().map(|session| session.id);
+    record.audit = vec![granted];
     let (keep, ends) = (record.token_use.as_ref().unwrap().keep_until, record.session.as_ref().unwrap().ends_at);
     let lease = record.leases[0].clone();
     let _ = store.write(record).await.unwrap();
@@ -199,5 +202,83 @@ async fn only_what_is_over_is_forgotten(pool: PgPool) {
     assert_eq!(store.forget_uses(keep + Duration::seconds(1), 100).await.unwrap(), 1);
     assert_eq!(store.forget_sessions(far, 100).await.unwrap(), 1);
     assert_eq!(count(&pool, "audit_records").await, 1, "the log forgets nothing");
+    store.close().await;
+}
+
+/// Two leases of one exchange that has been recorded and not granted.
+async fn pending_pair(store: &Store, token: u8, uses: u16) -> [NewLease; 2] {
+    let mut record = first(store, [token; 32]);
+    record.token_use.as_mut().unwrap().uses = uses;
+    record.leases.push(lease(store, record.leases[0].session_id));
+    let pair = [record.leases[0].clone(), record.leases[1].clone()];
+    let _ = store.write(record).await.unwrap();
+    pair
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn an_exchange_that_came_to_nothing_gives_its_token_back_with_its_last_lease(pool: PgPool) {
+    let store = open(&pool).await;
+    let pair = pending_pair(&store, 1, 1).await;
+    let later = pair[0].create_deadline + Duration::seconds(6);
+    let claimed = store.claim_leases(&claim(1, later)).await.unwrap();
+    assert_eq!(claimed.len(), 2);
+    assert!(matches!(store.write(first(&store, [1; 32])).await, Err(WriteError::TokenAlreadyUsed { .. })));
+    assert!(store.settle_lease(&claimed[0], &Outcome::Revoked, later, &[]).await.unwrap());
+    assert_eq!(count(&pool, "token_uses").await, 1, "something of the exchange may still be alive");
+    assert!(store.settle_lease(&claimed[1], &Outcome::Revoked, later, &[]).await.unwrap());
+    assert_eq!(count(&pool, "token_uses").await, 0);
+    let _ = store.write(first(&store, [1; 32])).await.unwrap();
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn two_workers_that_settle_the_last_leases_at_once_free_the_use(pool: PgPool) {
+    let store = open(&pool).await;
+    for token in 1..=8 {
+        let pair = pending_pair(&store, token, 1).await;
+        let later = pair[0].create_deadline + Duration::seconds(6);
+        let claimed = store.claim_leases(&claim(1, later)).await.unwrap();
+        let (one, other) = tokio::join!(
+            store.settle_lease(&claimed[0], &Outcome::Revoked, later, &[]),
+            store.settle_lease(&claimed[1], &Outcome::Revoked, later, &[])
+        );
+        assert!(one.unwrap() && other.unwrap());
+        assert_eq!(count(&pool, "token_uses").await, 0);
+    }
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_use_that_was_granted_stays_spent_when_its_lease_ends(pool: PgPool) {
+    let store = open(&pool).await;
+    let mut record = first(&store, [1; 32]);
+    let (mut granted, lease) = (audit(&store, Kind::ExchangeGranted), record.leases[0].clone());
+    granted.session_id = Some(lease.session_id);
+    record.audit.push(granted);
+    let _ = store.write(record).await.unwrap();
+    let _ = store.write(activation(&store, &lease)).await.unwrap();
+    let claimed = store.claim_leases(&claim(1, lease.expires_at)).await.unwrap().remove(0);
+    assert!(store.settle_lease(&claimed, &Outcome::Revoked, lease.expires_at, &[]).await.unwrap());
+    assert!(matches!(store.write(first(&store, [1; 32])).await, Err(WriteError::TokenAlreadyUsed { .. })));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_use_given_back_between_others_can_be_spent_again_and_no_more(pool: PgPool) {
+    let store = open(&pool).await;
+    let pair = pending_pair(&store, 1, 2).await;
+    let mut second = first(&store, [1; 32]);
+    second.token_use.as_mut().unwrap().uses = 2;
+    second.leases.clear();
+    let _ = store.write(second).await.unwrap();
+    let later = pair[0].create_deadline + Duration::seconds(6);
+    for claimed in store.claim_leases(&claim(1, later)).await.unwrap() {
+        assert!(store.settle_lease(&claimed, &Outcome::Revoked, later, &[]).await.unwrap());
+    }
+    for expected in [true, false] {
+        let mut again = first(&store, [1; 32]);
+        again.token_use.as_mut().unwrap().uses = 2;
+        assert_eq!(store.write(again).await.is_ok(), expected);
+    }
     store.close().await;
 }

@@ -69,9 +69,12 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             insert into daypass.token_uses (issuer, token_hash, use_number, session_id, keep_until)
             select u.issuer, u.token_hash, u.number, u.session_id, u.keep_until
             from (
-                select w.*, case when w.allowed = 1 then 1 else 1 + coalesce((
-                    select max(t.use_number) from daypass.token_uses t
-                    where t.issuer = w.issuer and t.token_hash = w.token_hash), 0) end as number
+                -- The lowest free number: a use that came to nothing was given back and leaves a gap.
+                select w.*, case when w.allowed = 1 then 1 else (
+                    select min(g.number) from generate_series(1, w.allowed) as g (number)
+                    where not exists (
+                        select from daypass.token_uses t
+                        where t.issuer = w.issuer and t.token_hash = w.token_hash and t.use_number = g.number)) end as number
                 from use_wanted w
             ) u
             where u.number <= u.allowed and not exists (select from refused where refused.n = u.n)

@@ -1,0 +1,13 @@
+//! The whole broker, from outside: real processes, a real database, a real target, tokens as CI systems sign them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and one that is left out says so"
+)]
+
+mod attacks;
+mod leases;
