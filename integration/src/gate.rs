@@ -29,7 +29,12 @@ pub struct Gate {
 
 impl Gate {
     pub async fn before(target: SocketAddr, way: Way) -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        Self::at(0, target, way).await
+    }
+
+    /// The same on a port that was chosen before.
+    pub async fn at(port: u16, target: SocketAddr, way: Way) -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let port = listener.local_addr()?.port();
         let way = Arc::new(watch::Sender::new(way));
         let sender = Arc::clone(&way);

@@ -10,4 +10,9 @@
 )]
 
 mod attacks;
+mod crashes;
+mod errors;
 mod leases;
+mod outages;
+mod races;
+mod sessions;
