@@ -45,6 +45,7 @@ pub struct Seat {
 
 /// Puts the door in front of every route of `router`.
 pub fn guarded(router: Router, door: Arc<Door>) -> Router {
+    // A fallback of its own, because the one that axum brings is lost where routers are merged, and its layers with it.
     router
         .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {

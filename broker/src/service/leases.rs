@@ -236,7 +236,12 @@ impl Leases {
                 remark = remark.field("reason", "never handed out");
             }
             // The first failure of a row is remembered; a target that is down for a day is not a record every five minutes.
-            let remarks = if matches!(outcome, Outcome::Retry { .. }) && lease.attempt > 1 { Vec::new() } else { vec![remark] };
+            let known = match &outcome {
+                Outcome::Retry { .. } => lease.attempt > 1,
+                Outcome::Fenced { reason, .. } => lease.reason.as_ref() == Some(reason),
+                Outcome::Revoked | Outcome::Expired => false,
+            };
+            let remarks = if known { Vec::new() } else { vec![remark] };
             Ok::<_, Error>(self.store.settle_lease(&claim, &outcome, self.system.now(), &remarks).await?)
         };
         match settled.await {
