@@ -10,6 +10,8 @@
 )]
 
 mod attacks;
+mod canary;
+mod client;
 mod crashes;
 mod errors;
 mod leases;
