@@ -24,12 +24,16 @@ pub struct At {
 
 impl At {
     pub fn new(mount: &str, path: &str) -> Result<Self, Refusal> {
-        let path = path.trim_matches('/');
         if !kv::is_path(mount) || mount.contains('/') || !kv::is_path(path) {
             return Err(Refusal::new(Code::RequestMalformed)
                 .hint("a path is made of segments of letters, digits, '-', '_' and '.', with '/' between them"));
         }
         Ok(Self { mount: mount.to_owned(), path: path.to_owned() })
+    }
+
+    /// What lies below `path`, for listing; a `/` at its end changes nothing.
+    pub fn below(mount: &str, path: &str) -> Result<Self, Refusal> {
+        Self::new(mount, path.strip_suffix('/').unwrap_or(path))
     }
 
     /// The whole mount, for listing.
@@ -84,7 +88,9 @@ impl Secrets {
 
     pub async fn list(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretList, Error> {
         self.may(holder, kv::Access::List, at, decision).await?;
-        let paths = self.rooms.store.secrets().list(&at.mount, &at.path).await?;
+        // Whole segments: what is below `shop` is not below `shopping`.
+        let prefix = if at.path.is_empty() { String::new() } else { format!("{}/", at.path) };
+        let paths = self.rooms.store.secrets().list(&at.mount, &prefix).await?;
         self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
         Ok(SecretList { paths })
     }

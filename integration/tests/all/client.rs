@@ -66,7 +66,7 @@ async fn exec_hands_over_credentials_passes_the_exit_code_on_and_gives_them_back
     fork.args(["exec", "--role", "shop-deploy-prod", "--", "touch", "ran"]);
     let output = run(&mut fork).await;
     assert!(!output.status.success() && !ground.path("fork/ran").exists(), "nothing ran");
-    assert!(text(&output.stderr).contains("event_not_allowed"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("role_not_allowed"), "{}", text(&output.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -143,7 +143,10 @@ async fn an_operator_keeps_secrets_and_reads_the_trail() {
     };
     assert_eq!(get(&[]).await, "three");
     assert_eq!(get(&["--version", "1"]).await, "one");
-    assert!(said(&run(&mut operator(&["secret", "list", "secret/shop"])).await).contains("registry"));
+    ground.store_secret(&replica, "secret/shopping/cart", &json!({"password": "other"})).await.unwrap();
+    let list = async |at: &str| said(&run(&mut operator(&["secret", "list", at])).await);
+    assert_eq!(list("secret/shop").await.split_whitespace().collect::<Vec<_>>(), ["PATH", "registry"], "whole segments only");
+    assert_eq!(list("secret").await.split_whitespace().collect::<Vec<_>>(), ["PATH", "shop/", "shopping/"]);
     said(&run(&mut operator(&["secret", "rollback", "secret/shop/registry", "--to", "2"])).await);
     assert_eq!(get(&[]).await, "two");
     said(&run(&mut operator(&["secret", "delete", "secret/shop/registry"])).await);
@@ -158,7 +161,7 @@ async fn an_operator_keeps_secrets_and_reads_the_trail() {
     let trail = said(&run(&mut operator(&["audit", "list", "--format", "json", "--limit", "100"])).await);
     let trail: Value = serde_json::from_str(&trail).unwrap();
     let kinds: Vec<&str> = trail["records"].as_array().unwrap().iter().filter_map(|record| record["kind"].as_str()).collect();
-    for (kind, times) in [("secret.written", 3), ("secret.rolled_back", 1), ("secret.deleted", 1), ("secret.read", 3)] {
+    for (kind, times) in [("secret.written", 4), ("secret.rolled_back", 1), ("secret.deleted", 1), ("secret.read", 3)] {
         assert_eq!(kinds.iter().filter(|known| **known == kind).count(), times, "{kind}: {kinds:?}");
     }
     for value in ["one", "two", "three", "late"] {

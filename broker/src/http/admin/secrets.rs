@@ -90,10 +90,10 @@ pub(crate) async fn read(
     let answered = async {
         let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         let asked = query(asked)?;
-        let at = At::new(&mount, &path)?;
         if asked.list {
-            return Ok(Json(admin.secrets.list(&holder, &at, context.id).await?).into_response());
+            return Ok(Json(admin.secrets.list(&holder, &At::below(&mount, &path)?, context.id).await?).into_response());
         }
+        let at = At::new(&mount, &path)?;
         if asked.history {
             return Ok(Json(admin.secrets.history(&holder, &at, context.id).await?).into_response());
         }
