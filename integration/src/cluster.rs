@@ -196,5 +196,5 @@ impl Drop for Databases {
 /// Random letters and digits.
 pub fn word(bytes: usize) -> Result<String> {
     let random = System::real().0.random::<32>()?;
-    Ok(random.iter().take(bytes).map(|byte| format!("{byte:02x}")).collect())
+    Ok(random.iter().take(bytes).fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
 }

@@ -191,6 +191,11 @@ impl House {
         self.rooms.store.close().await;
     }
 
+    /// A record that says nothing in particular.
+    fn remark(&self) -> domain::audit::Record {
+        crate::audit::log::own(&self.rooms.system, domain::audit::Kind::BrokerStarted).unwrap()
+    }
+
     fn id(&self) -> Uuid {
         self.rooms.system.row_id().unwrap()
     }
@@ -245,5 +250,5 @@ fn token_of(granted: &Granted) -> &str {
 }
 
 fn stored(value: Value) -> domain::wire::SecretWrite {
-    serde_json::from_value(json!({ "data": value })).unwrap()
+    domain::wire::SecretWrite { data: value, cas: None, metadata: None }
 }

@@ -37,7 +37,8 @@ async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgP
         create_deadline: now - Duration::from_secs(10),
         max_live_of_role: 10,
     };
-    let _written = house.rooms.store.write(Record { leases: vec![lease], ..Record::default() }).await.unwrap();
+    let _written =
+        house.rooms.store.write(Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() }).await.unwrap();
     until("the lease is settled", async || {
         house.rooms.store.lease(id).await.unwrap().is_some_and(|lease| lease.state == State::Revoked)
     })
@@ -116,7 +117,7 @@ async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
     };
     let leases: Vec<NewLease> = (0..400).map(passive).collect();
     let begun = std::time::Instant::now();
-    let _written = house.rooms.store.write(Record { leases, ..Record::default() }).await.unwrap();
+    let _written = house.rooms.store.write(Record { leases, audit: vec![house.remark()], ..Record::default() }).await.unwrap();
     until("all are expired", async || house.states(granted.session).await.iter().all(|state| *state == State::Expired)).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
     house.close().await;
