@@ -10,6 +10,7 @@ use domain::audit::Kind;
 use domain::policy::PolicySet;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -95,8 +96,29 @@ pub struct House {
     upkeep: Upkeep,
     readiness: Readiness,
     certificate: Option<Arc<Certificate>>,
+    ops: Ops,
     edges: Vec<Edge>,
     limits: EdgeLimits,
+}
+
+/// The metrics listener, answering from the first moment of a start to the last of a stop.
+#[derive(Debug)]
+struct Ops {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+    stop: CancellationToken,
+}
+
+impl Ops {
+    fn open(edge: Edge) -> Result<Self> {
+        let (address, stop) = (edge.listener.local_addr()?, CancellationToken::new());
+        Ok(Self { address, serving: tokio::spawn(edge.serve(stop.clone())), stop })
+    }
+
+    async fn close(self) {
+        self.stop.cancel();
+        let _ = self.serving.await;
+    }
 }
 
 impl House {
@@ -117,11 +139,9 @@ impl House {
         let readiness = Readiness::default();
         let limits = EdgeLimits { connections: config.limits.connections, drain: config.limits.drain, ..EdgeLimits::default() };
         let edge = |name, listener, tls, router| Edge { name, listener, tls, router, limits, metrics: metrics.clone() };
-        let metrics_listener = bind("metrics", config.listen.metrics).await?;
-        let mut edges = vec![edge("metrics", metrics_listener, None, ops::router(telemetry.registry.clone(), readiness.clone()))];
         // The metrics listener answers while the rest still waits for its database.
-        let early = CancellationToken::new();
-        let probe = edges.pop().map(|edge| tokio::spawn(edge.serve(early.clone())));
+        let listener = bind("metrics", config.listen.metrics).await?;
+        let ops = Ops::open(edge("metrics", listener, None, ops::router(telemetry.registry.clone(), readiness.clone())))?;
 
         let Some(store) = open_store(config, &system, stop).await? else { return Ok(None) };
         let database = store.database_time().await?;
@@ -154,12 +174,7 @@ impl House {
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
         remember_start(&rooms, run).await?;
 
-        early.cancel();
-        if let Some(probe) = probe {
-            probe.await?;
-        }
-        let metrics_listener = bind("metrics", config.listen.metrics).await?;
-        edges.push(edge("metrics", metrics_listener, None, ops::router(telemetry.registry.clone(), readiness.clone())));
+        let mut edges = Vec::new();
         if run != Run::Worker {
             let door = || {
                 Arc::new(Door {
@@ -188,17 +203,19 @@ impl House {
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
         }
-        Ok(Some(Self { run, rooms, keys, upkeep, readiness, certificate, edges, limits }))
+        Ok(Some(Self { run, rooms, keys, upkeep, readiness, certificate, ops, edges, limits }))
     }
 
     /// Where each listener really is, by name: a port of 0 in the configuration means any.
     pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
-        self.edges.iter().filter_map(|edge| Some((edge.name, edge.listener.local_addr().ok()?))).collect()
+        let edges = self.edges.iter().filter_map(|edge| Some((edge.name, edge.listener.local_addr().ok()?)));
+        edges.chain([("metrics", self.ops.address)]).collect()
     }
 
     /// Serves until `stop`, then: no new connections, open requests to their end, workers to theirs, the pool last.
     pub async fn live(self, file: &Path, stop: CancellationToken) {
         let doors = TaskTracker::new();
+        tracing::info!(listener = "metrics", address = %self.ops.address, "listening");
         for edge in self.edges {
             if let Ok(address) = edge.listener.local_addr() {
                 tracing::info!(listener = edge.name, %address, "listening");
@@ -246,6 +263,7 @@ impl House {
             tracing::warn!(?error, "counts of refusals were lost at the end");
         }
         self.rooms.store.close().await;
+        self.ops.close().await;
         tracing::info!("stopped");
     }
 }

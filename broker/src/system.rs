@@ -84,6 +84,11 @@ impl FollowingClock {
         offset
     }
 
+    /// The database's clock less this machine's, as of the last measurement.
+    pub fn offset(&self) -> time::Duration {
+        time::Duration::microseconds(self.offset_micros.load(Ordering::Relaxed))
+    }
+
     /// This machine's own time, without the offset.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     pub fn machine() -> OffsetDateTime {

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::audit::Kind;
 use domain::lease::State;
@@ -63,6 +63,8 @@ pub struct Leases {
     slots: Arc<Semaphore>,
     lanes: Arc<Mutex<HashMap<String, Arc<Lane>>>>,
     under_way: TaskTracker,
+    /// Nothing is taken back before this moment, by this machine's own clock.
+    paused: Arc<Mutex<Option<Instant>>>,
 }
 
 /// The way to one target: so many at a time, none while it is known to be down.
@@ -79,8 +81,8 @@ impl Leases {
     pub fn new(system: System, store: Store, engines: Arc<Engines>, bench: Bench, metrics: Metrics) -> Result<Self, NoEntropy> {
         let replica = system.row_id()?;
         let (slots, lanes) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
-        let under_way = TaskTracker::new();
-        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes, under_way })
+        let (under_way, paused) = (TaskTracker::new(), Arc::default());
+        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes, under_way, paused })
     }
 
     /// Tells the expiry worker of this replica that something is due.
@@ -92,6 +94,15 @@ impl Leases {
         self.wake.notified().await;
     }
 
+    /// Takes nothing back for a while: what the clock calls due may not be.
+    pub fn pause(&self, length: Duration) {
+        *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + length);
+    }
+
+    fn is_paused(&self) -> bool {
+        self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
     /// The leases of a session, oldest first.
     pub async fn of_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
         Ok(self.store.leases_of(session).await?)
@@ -100,7 +111,7 @@ impl Leases {
     /// Claims what is due and takes it back, as much as this replica may do at once. Targets that are down or busy are
     /// passed over, so that they delay nobody else.
     pub async fn take_back_due(&self) -> Result<(), Error> {
-        loop {
+        while !self.is_paused() {
             // Where all slots are taken by targets that are slow, the next run is early enough.
             if tokio::time::timeout(MOMENT, self.slots.acquire()).await.is_err() {
                 return Ok(());
@@ -133,6 +144,7 @@ impl Leases {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
     /// Waits until what has been claimed here is settled. Nothing may be claimed any more when it is called.

@@ -15,6 +15,12 @@ use crate::system::FollowingClock;
 /// A replica whose own clock is further off than this leaves rotation.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
 
+/// The database's clock against this machine's may drift, but not leap by more than this between two looks.
+const CLOCK_LEAP: time::Duration = time::Duration::seconds(30);
+
+/// How long expiry pauses after a leap.
+const LEAP_PAUSE: Duration = Duration::from_mins(1);
+
 /// Records moved to the active key generation in one run.
 const REWRAP_BATCH: i64 = 500;
 
@@ -53,7 +59,14 @@ impl Upkeep {
                 return Err(error.into());
             }
         };
+        let (before, known) = (self.clock.offset(), self.readiness.check().is_ok());
         let offset = self.clock.follow(asked, started.elapsed(), database);
+        // A database whose clock leaps forward would end every lease at once: first somebody has to look.
+        if known && offset - before > CLOCK_LEAP {
+            self.rooms.leases.pause(LEAP_PAUSE);
+            self.rooms.metrics.alarm("clock_leap");
+            tracing::error!(seconds = (offset - before).whole_seconds(), "the database's clock has leapt forward; expiry pauses");
+        }
         self.readiness.set(Reason::DatabaseUnreachable, false);
         self.readiness.set(Reason::ClockOff, offset.unsigned_abs() > CLOCK_TOLERANCE);
         self.rooms.metrics.clock_offset(offset.as_seconds_f64());

@@ -122,3 +122,18 @@ async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
     assert!(begun.elapsed() < Duration::from_secs(10));
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn nothing_is_taken_back_while_the_clock_is_doubted(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    house.rooms.leases.pause(Duration::from_millis(600));
+    let ids: Vec<Uuid> = granted.credentials.iter().filter_map(|given| given.lease).collect();
+    let leases = house.rooms.leases.clone();
+    let releasing = tokio::spawn(async move { leases.release(granted.session, &ids).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(house.states(granted.session).await, [State::Revoking]);
+    releasing.await.unwrap().unwrap();
+    assert_eq!(house.states(granted.session).await, [State::Revoked]);
+    house.close().await;
+}
