@@ -58,11 +58,19 @@ impl At {
 #[derive(Clone, Debug)]
 pub struct Secrets {
     rooms: Arc<Rooms>,
+    /// Whether operators' rights count: only at the operators' own listener.
+    rights_count: bool,
 }
 
 impl Secrets {
     pub const fn new(rooms: Arc<Rooms>) -> Self {
-        Self { rooms }
+        Self { rooms, rights_count: true }
+    }
+
+    /// The same where jobs ask: what their role reaches with a kv credential, and nothing by right.
+    #[must_use]
+    pub fn of_jobs(&self) -> Self {
+        Self { rooms: self.rooms.clone(), rights_count: false }
     }
 
     /// Refuses unless the session's role reaches the secret with a kv credential, or the session holds the operator's right.
@@ -74,6 +82,9 @@ impl Secrets {
         };
         if holder.reach.iter().any(|params| at.is_reached(params, access)) {
             return Ok(());
+        }
+        if !self.rights_count {
+            return Err(Refusal::new(Code::RightMissing).hint("the role's kv credentials do not reach this here").into());
         }
         holder.require(&self.rooms, right, Some(&at.object()), decision).await
     }

@@ -123,11 +123,11 @@ async fn operator_routes_need_rights_and_stand_on_their_own_listener() {
     for (method, path, body) in [
         ("GET", "/api/v1/audit", None),
         ("GET", decision, None),
-        ("PUT", "/api/v1/secrets/secret/shop/registry", Some(&write)),
-        ("GET", "/api/v1/secrets/secret/shop/registry", None),
+        ("PUT", "/api/v1/secrets/secret/other/thing", Some(&write)),
+        ("GET", "/api/v1/secrets/secret/other/thing", None),
         ("GET", "/api/v1/secrets/secret", None),
-        ("DELETE", "/api/v1/secrets/secret/shop/registry", None),
-        ("POST", "/api/v1/secrets/secret/shop/registry?rollback=1", None),
+        ("DELETE", "/api/v1/secrets/secret/other/thing", None),
+        ("POST", "/api/v1/secrets/secret/other/thing?rollback=1", None),
     ] {
         let answer = replica.operator.ask(method, path, Some(&job), body).await.unwrap();
         assert_eq!((answer.status, answer.problem().unwrap().code.as_str()), (403, "right_missing"), "{method} {path}");
@@ -135,7 +135,9 @@ async fn operator_routes_need_rights_and_stand_on_their_own_listener() {
         assert_eq!((nobody.status, nobody.problem().unwrap().code.as_str()), (401, "session_missing"), "{method} {path}");
         for (door, session) in [(&replica.native, &operator), (&replica.metrics, &operator)] {
             let answer = door.ask(method, path, Some(session), body).await.unwrap();
-            assert_eq!(answer.status, 404, "{method} {path} is not for jobs");
+            // Jobs reach the secrets of their role at these addresses; an operator's rights do not count there.
+            let closed = matches!(answer.status, 404 | 405) || (answer.status, answer.code().as_str()) == (403, "right_missing");
+            assert!(closed, "{method} {path} is not for operators here: {answer:?}");
         }
     }
     let exchange = replica.operator.exchange(&token, json!({})).await.unwrap();

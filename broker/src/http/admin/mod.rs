@@ -28,6 +28,7 @@ pub struct Admin {
 
 /// What jobs may do with the stored secrets that their role reaches, for the native listener.
 pub fn secrets_of_jobs(admin: Admin) -> Router {
+    let admin = Admin { secrets: admin.secrets.of_jobs(), ..admin };
     Router::new()
         .route("/api/v1/secrets/{mount}/{*path}", get(secrets::read).put(secrets::write))
         .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
