@@ -71,7 +71,7 @@ impl Databases {
     pub async fn migrate(&self) -> Result<()> {
         let url = self.url(&self.superuser_name(), &self.broker());
         let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), self.superuser_password())?;
+        std::fs::write(file.path(), superuser_password())?;
         broker::store::migrate(&url, Some(&file.path().to_owned()), Some(&self.serving_role())).await?;
         Ok(())
     }
@@ -116,15 +116,6 @@ impl Databases {
 
     fn superuser_name(&self) -> String {
         self.superuser.get_username().to_owned()
-    }
-
-    fn superuser_password(&self) -> String {
-        let url = std::env::var("DATABASE_URL").unwrap_or_default();
-        let parsed: Option<(String, String)> = url.split_once("://").and_then(|(_, rest)| {
-            let (user, password) = rest.split_once('@')?.0.split_once(':')?;
-            Some((user.to_owned(), password.to_owned()))
-        });
-        parsed.map(|(_, password)| password).unwrap_or_default()
     }
 
     /// A superuser's connection.
@@ -196,5 +187,20 @@ impl Drop for Databases {
 /// Random letters and digits.
 pub fn word(bytes: usize) -> Result<String> {
     let random = System::real().0.random::<32>()?;
-    Ok(random.iter().take(bytes).fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
+    Ok(random
+        .iter()
+        .take(bytes)
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(u32::from(digit), 16))
+        .collect())
+}
+
+/// What `DATABASE_URL` says, for the migration, which takes no password in a URL.
+fn superuser_password() -> String {
+    let url = std::env::var("DATABASE_URL").unwrap_or_default();
+    let parsed: Option<(String, String)> = url.split_once("://").and_then(|(_, rest)| {
+        let (user, password) = rest.split_once('@')?.0.split_once(':')?;
+        Some((user.to_owned(), password.to_owned()))
+    });
+    parsed.map(|(_, password)| password).unwrap_or_default()
 }

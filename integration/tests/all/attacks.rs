@@ -26,7 +26,7 @@ fn write_policies(ground: &Ground, file: &Value, github_keys: &Value) {
         let keys = if name == "github" { github_keys } else { &file["jwks"][url] };
         ground.policy(&format!("{name}.json"), &keys.to_string()).unwrap();
         let conditions = file["policies"][url].as_object().unwrap();
-        let conditions = conditions.iter().map(|(claim, value)| format!("{claim} = {value}\n")).collect::<String>();
+        let conditions = conditions.iter().map(|(claim, value)| format!("{claim} = {value}\n")).collect::<Vec<_>>().concat();
         write!(
             text,
             "[issuer.{name}]\nkind = \"{name}\"\nurl = \"{url}\"\naudience = {}\njwks_file = \"{name}.json\"\n\

@@ -26,7 +26,7 @@ async fn dump(ground: &Ground) -> String {
 }
 
 fn hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+    text.bytes().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -131,7 +131,7 @@ async fn the_serving_role_cannot_rewrite_what_happened_or_change_the_schema() {
         "update _sqlx_migrations set success = false",
     ] {
         let error = sqlx::raw_sql(statement).execute(&mut serving).await.unwrap_err();
-        let code = error.as_database_error().and_then(|error| error.code()).map(std::borrow::Cow::into_owned);
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).map(std::borrow::Cow::into_owned);
         assert_eq!(code.as_deref(), Some("42501"), "{statement}: {error}");
     }
     assert!(databases.login(&role, password, &databases.shop()).await.is_err(), "it has no business at a target");

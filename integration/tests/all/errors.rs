@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+/// What is sent, as which type, what comes back, and what a hint says.
+type Row<'a> = (&'a str, Option<&'a str>, String, (u16, &'a str), &'a str);
+
 /// Sends bytes as they are and reads the whole answer.
 async fn raw(door: &Door, request: &str) -> String {
     let address = door.base.split_once("://").unwrap().1;
@@ -42,7 +45,7 @@ async fn what_cannot_be_read_is_refused_by_name() {
     let whole = json!({"token": token}).to_string();
     let with = |more: &str| format!("{},{more}}}", whole.trim_end_matches('}'));
     let malformed = (400, "request_malformed");
-    let table: Vec<(&str, Option<&str>, String, (u16, &str), &str)> = vec![
+    let table: Vec<Row<'_>> = vec![
         ("no JSON", json_type, "token=abc".to_owned(), malformed, "line 1"),
         ("half a JSON", json_type, whole[..whole.len() - 2].to_owned(), malformed, "line 1"),
         ("two values", json_type, format!("{whole}{whole}"), malformed, "line 1"),
@@ -139,7 +142,7 @@ async fn requests_that_play_with_http_are_refused() {
         ("two lengths", format!("{head}content-length: 2\r\ncontent-length: 3\r\n\r\n{{}}")),
         ("a length and chunks", format!("{head}content-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n")),
         ("a negative length", format!("{head}content-length: -1\r\n\r\n")),
-        ("forty headers", format!("{head}{}\r\n", (0..40).map(|n| format!("x-{n}: 1\r\n")).collect::<String>())),
+        ("forty headers", format!("{head}{}\r\n", (0..40).map(|n| format!("x-{n}: 1\r\n")).collect::<Vec<_>>().concat())),
         ("headers of 20 KiB", format!("{head}x-large: {}\r\n\r\n", "x".repeat(20 * 1024))),
     ] {
         let answer = raw(&replica.native, &request).await;

@@ -1,5 +1,6 @@
 //! Issuers that answer nonsense: nothing they say is believed, and the broker says what is the matter.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -63,7 +64,8 @@ async fn an_issuer_that_answers_nonsense_is_believed_nothing() {
     let ground = Ground::new().await.unwrap();
     let mut issuers = String::new();
     for (at, (_, base)) in bases.iter().enumerate() {
-        issuers += &format!(
+        let _ = write!(
+            issuers,
             "[issuer.odd-{at}]\nkind = \"github\"\nurl = \"{base}/_services/token\"\naudience = \"{}\"\nca_file = \"{}\"\nallow_private_network = true\n\
              [role.odd-{at}]\nttl = \"5m\"\n[[role.odd-{at}.allow]]\nissuer = \"odd-{at}\"\nrepository_owner_id = \"9919\"\n\
              repository_id = \"637712\"\nref = \"refs/heads/main\"\nenvironment = \"production\"\n\
