@@ -42,7 +42,8 @@ pub fn program(name: &str) -> Result<PathBuf> {
 /// A client that believes our authority and nobody else.
 pub fn client() -> Result<Client> {
     let authorities = reqwest::Certificate::from_pem_bundle(Ci::shared()?.ca.as_bytes())?;
-    let client = Client::builder().tls_certs_only(authorities).no_proxy().timeout(PATIENCE);
+    // Every request on a connection of its own: what a broker closes after a refusal must not be the next one's fault.
+    let client = Client::builder().tls_certs_only(authorities).no_proxy().pool_max_idle_per_host(0).timeout(PATIENCE);
     Ok(client.redirect(reqwest::redirect::Policy::none()).build()?)
 }
 
