@@ -11,3 +11,6 @@ pub mod gate;
 pub mod ground;
 pub mod inside;
 pub mod replica;
+//! The bench of the whole broker.
+
+pub mod bench;

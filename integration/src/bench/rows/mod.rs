@@ -1,0 +1,8 @@
+//! The rows, each with the measurement behind it.
+
+pub mod connections;
+pub mod disk;
+pub mod exchange;
+pub mod footprint;
+pub mod overload;
+pub mod verify;
