@@ -17,6 +17,7 @@ use broker::dev::postgres::{Durability, Options, Postgres};
 use broker::store::secrets::Put;
 use broker::store::{self, Store};
 use broker::system::System;
+use domain::credentials::kv::DEFAULT_MOUNT;
 use domain::secret::Secret;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tempfile::TempDir;
@@ -191,7 +192,7 @@ impl Ground {
         let store = Store::connect(&options, seal, self.system.clone()).await?;
         let data = Secret::new(br#"{"username":"deploy","password":"r3pl4ce-me-r3gularly"}"#.to_vec());
         let mut tx = store.begin().await?;
-        let put = Put { mount: "kv", path: "shop/registry", data: &data, cas: None, metadata: None, now: self.system.now() };
+        let put = Put { mount: DEFAULT_MOUNT, path: "shop/registry", data: &data, cas: None, metadata: None, now: self.system.now() };
         tx.put_secret(&put).await?;
         tx.commit().await?;
         store.close().await;

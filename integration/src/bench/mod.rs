@@ -2,7 +2,7 @@
 //! taking turns, because figures of two runs cannot be compared.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -21,6 +21,7 @@ pub mod ground;
 pub mod http;
 pub mod load;
 pub mod machine;
+pub mod openbao;
 pub mod pgbench;
 pub mod plan;
 pub mod process;
@@ -42,6 +43,12 @@ struct Arguments {
     /// How often each measurement is repeated.
     #[arg(long)]
     repeats: Option<usize>,
+    /// Measure OpenBao too (rows 6 and 8).
+    #[arg(long, requires = "openbao")]
+    peers: bool,
+    /// OpenBao's program, `bao`.
+    #[arg(long, env = "DAYPASS_OPENBAO", value_name = "FILE")]
+    openbao: Option<PathBuf>,
     /// The broker's program, if it is not beside this one.
     #[arg(long)]
     broker: Option<PathBuf>,
@@ -98,7 +105,8 @@ async fn bench(arguments: &Arguments) -> Result<ExitCode> {
         Some(program) => program.clone(),
         None => ground::beside("daypass-broker")?,
     };
-    let report = run(program, plan, arguments.quick).await?;
+    let peer = arguments.openbao.as_deref().filter(|_| arguments.peers);
+    let report = run(program, peer, plan, arguments.quick).await?;
     match arguments.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&report)?),
         Format::Table => {
@@ -112,7 +120,7 @@ async fn bench(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if broken && !arguments.quick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-async fn run(program: PathBuf, plan: Plan, quick: bool) -> Result<Report> {
+async fn run(program: PathBuf, peer: Option<&Path>, plan: Plan, quick: bool) -> Result<Report> {
     say("PostgreSQL that keeps what it has committed, keys, policies");
     let ground = Ground::lay(program).await?;
     let mut machine = Machine::look(&ground).await?;
@@ -130,6 +138,11 @@ async fn run(program: PathBuf, plan: Plan, quick: bool) -> Result<Report> {
     let (tls, echo) = (ground.broker("tls", true).await?, Echo::start(&ground).await?);
     rows.extend(rows::connections::measure(&ground, &tls, &echo, plan).await.context("row 5")?);
     drop(echo);
+    if let Some(peer) = peer {
+        say("rows 6 and 8: OpenBao");
+        rows.extend(rows::peers::kept(&ground, &plain, peer, plan).await.context("row 6")?);
+        rows.extend(rows::peers::new(&ground, &tls, peer, plan).await.context("row 8")?);
+    }
     tls.stop().await?;
 
     say("rows 11 and 12: half and twice the saturation");

@@ -2,12 +2,12 @@
 //! signing costs more than fifteen verifications.
 
 use anyhow::{Context, Result};
-use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeySize, PublicKeyComponents};
 use aws_lc_rs::signature::{KeyPair, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use broker::system::System;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -52,6 +52,14 @@ impl Signer {
     pub fn public_key(&self) -> Result<ParsedPublicKey> {
         let (n, e) = self.components();
         Ok(PublicKeyComponents { n, e }.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)?)
+    }
+
+    /// The public key as PEM.
+    pub fn public_pem(&self) -> Result<String> {
+        let der = AsDer::<PublicKeyX509Der<'_>>::as_der(self.key.public_key())?;
+        let text = STANDARD.encode(der.as_ref());
+        let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+        Ok(format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n")))
     }
 
     fn components(&self) -> (Vec<u8>, Vec<u8>) {

@@ -5,4 +5,5 @@ pub mod disk;
 pub mod exchange;
 pub mod footprint;
 pub mod overload;
+pub mod peers;
 pub mod verify;
