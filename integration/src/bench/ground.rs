@@ -176,7 +176,8 @@ impl Ground {
     async fn prepare_database(&self) -> Result<()> {
         let mut connection = PgConnection::connect(self.postgres.url("postgres").expose()).await?;
         let password = fs::read_to_string(self.path("database.password"))?;
-        for statement in [format!("create role daypass login noinherit password '{password}'"), "create database daypass".to_owned()]
+        for statement in
+            [format!("create role daypass login noinherit password '{password}'"), "create database daypass".to_owned()]
         {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
         }
@@ -192,7 +193,8 @@ impl Ground {
         let store = Store::connect(&options, seal, self.system.clone()).await?;
         let data = Secret::new(br#"{"username":"deploy","password":"r3pl4ce-me-r3gularly"}"#.to_vec());
         let mut tx = store.begin().await?;
-        let put = Put { mount: DEFAULT_MOUNT, path: "shop/registry", data: &data, cas: None, metadata: None, now: self.system.now() };
+        let put =
+            Put { mount: DEFAULT_MOUNT, path: "shop/registry", data: &data, cas: None, metadata: None, now: self.system.now() };
         tx.put_secret(&put).await?;
         tx.commit().await?;
         store.close().await;
@@ -250,7 +252,10 @@ pub fn beside(name: &str) -> Result<PathBuf> {
 
 async fn is_ready(metrics: SocketAddr) -> bool {
     let Ok(mut connection) = Connection::open(&Target::plain(metrics)).await else { return false };
-    connection.ask(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.is_ok_and(|status| status == 200)
+    connection
+        .ask(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")
+        .await
+        .is_ok_and(|status| status == 200)
 }
 
 fn policy() -> String {

@@ -67,7 +67,11 @@ impl OpenBao {
         let init = json!({ "secret_shares": 1, "secret_threshold": 1 });
         let opened = self.patiently("/v1/sys/init", "", &init).await?;
         let text = |pointer: &str| {
-            opened.pointer(pointer).and_then(Value::as_str).map(str::to_owned).with_context(|| format!("no {pointer} in {opened}"))
+            opened
+                .pointer(pointer)
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+                .with_context(|| format!("no {pointer} in {opened}"))
         };
         let (key, root) = (text("/keys_base64/0")?, text("/root_token")?);
         self.patiently("/v1/sys/unseal", "", &json!({ "key": key })).await?;

@@ -107,7 +107,8 @@ pub async fn run(ground: &Ground, script: &Path, clients: u32, time: Duration) -
         bail!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr));
     }
     let number = |start: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(start)).with_context(|| format!("pgbench said no {start:?}"))?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(start)).with_context(|| format!("pgbench said no {start:?}"))?;
         line.trim().split([' ', '/']).next().unwrap_or_default().parse::<f64>().context("pgbench's answer is no number")
     };
     let transactions = number("number of transactions actually processed: ")?;

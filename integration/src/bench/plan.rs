@@ -32,15 +32,8 @@ impl Plan {
     };
 
     /// Shows that everything works, and judges nothing.
-    pub const QUICK: Self = Self {
-        repeats: 1,
-        time: Duration::from_millis(300),
-        verifications: 50,
-        kept: 16,
-        new: 8,
-        crowd: 64,
-        exchanges: 300,
-    };
+    pub const QUICK: Self =
+        Self { repeats: 1, time: Duration::from_millis(300), verifications: 50, kept: 16, new: 8, crowd: 64, exchanges: 300 };
 
     /// Requests enough for one measurement at `rate`, and some more.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small and positive")]

@@ -61,11 +61,7 @@ impl Stat {
         let (_, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         let ticks = |at: usize| fields.get(at)?.parse::<u32>().ok();
-        Some(Self {
-            parent: ticks(1)?,
-            own: TICK * (ticks(11)? + ticks(12)?),
-            ended_children: TICK * (ticks(13)? + ticks(14)?),
-        })
+        Some(Self { parent: ticks(1)?, own: TICK * (ticks(11)? + ticks(12)?), ended_children: TICK * (ticks(13)? + ticks(14)?) })
     }
 }
 

@@ -64,7 +64,10 @@ impl Signer {
 
     fn components(&self) -> (Vec<u8>, Vec<u8>) {
         let public = self.key.public_key();
-        (public.modulus().big_endian_without_leading_zero().to_vec(), public.exponent().big_endian_without_leading_zero().to_vec())
+        (
+            public.modulus().big_endian_without_leading_zero().to_vec(),
+            public.exponent().big_endian_without_leading_zero().to_vec(),
+        )
     }
 
     /// A token of a job on the branch main.

@@ -40,7 +40,6 @@ pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<Vec
 /// Bytes of the tables with their indexes, and the end of the log.
 async fn sizes(database: &mut PgConnection) -> Result<(i64, i64)> {
     let tables: i64 = sqlx::query_scalar(TABLES).fetch_one(&mut *database).await?;
-    let log: i64 =
-        sqlx::query_scalar("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").fetch_one(&mut *database).await?;
+    let log: i64 = sqlx::query_scalar("select (pg_current_wal_lsn() - '0/0'::pg_lsn)::bigint").fetch_one(&mut *database).await?;
     Ok((tables, log))
 }

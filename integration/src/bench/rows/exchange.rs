@@ -51,7 +51,8 @@ pub async fn measure(ground: &Ground, broker: &Broker, scripts: &Scripts, plan: 
     let of = |value: fn(&Run) -> f64| runs.iter().map(value).collect::<Vec<_>>();
     let rates = of(|run| run.outcome.rate());
     let reference_rates: Vec<f64> = references.iter().map(|run| run.rate).collect();
-    let reference_cpu: Vec<f64> = references.iter().map(|run| run.cpu.as_secs_f64() * 1e6 / run.transactions.max(1) as f64).collect();
+    let reference_cpu: Vec<f64> =
+        references.iter().map(|run| run.cpu.as_secs_f64() * 1e6 / run.transactions.max(1) as f64).collect();
     let ratio = |ours: &[f64], theirs: &[f64]| ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect::<Vec<_>>();
     let throughput = Row::new(
         "3",
@@ -75,10 +76,7 @@ pub async fn measure(ground: &Ground, broker: &Broker, scripts: &Scripts, plan: 
             format!("{} (c={})", per_second(saturation), plan.kept),
             format!("pgbench, same {} rows: {}", scripts.rows, per_second(median(&reference_rates))),
         ),
-        work.told(
-            format!("{:.0} µs", median(&of(|run| run.postgres))),
-            format!("pgbench's: {:.0} µs", median(&reference_cpu)),
-        ),
+        work.told(format!("{:.0} µs", median(&of(|run| run.postgres))), format!("pgbench's: {:.0} µs", median(&reference_cpu))),
     ];
     let notes = vec![
         format!(

@@ -45,12 +45,16 @@ async fn memory(ground: &Ground, plan: Plan) -> Result<Vec<Row>> {
 
     let growth = (after / before - 1.0) * 100.0;
     let idle_row = Row::new("13a", "memory, idle", &[idle], Unit::Megabytes, Bound::AtMost(40.0), Bound::AtMost(15.0));
-    let crowd = Row::new("13b", "memory, many TLS connections", &[crowded], Unit::Megabytes, Bound::AtMost(150.0), Bound::AtMost(80.0));
+    let crowd =
+        Row::new("13b", "memory, many TLS connections", &[crowded], Unit::Megabytes, Bound::AtMost(150.0), Bound::AtMost(80.0));
     let growing = Row::new("13c", "growth of memory", &[growth], Unit::Percent, Bound::AtMost(25.0), Bound::AtMost(10.0));
     Ok(vec![
         idle_row.told(format!("{idle:.1} MB"), "(OpenBao: 75–126 MB)"),
         crowd.told(format!("{crowded:.1} MB"), format!("{} held and as many in use", plan.crowd)),
-        growing.told(format!("{before:.1} → {after:.1} MB"), format!("over {more} exchanges, after {}", plan.crowd + plan.exchanges / 4)),
+        growing.told(
+            format!("{before:.1} → {after:.1} MB"),
+            format!("over {more} exchanges, after {}", plan.crowd + plan.exchanges / 4),
+        ),
     ])
 }
 
