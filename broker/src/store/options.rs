@@ -4,10 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
+
+/// How long an idle connection is trusted without asking.
+const TRUSTED: Duration = Duration::from_secs(1);
 
 /// The `[database]` section of the configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -65,8 +68,19 @@ impl Options {
         ])
     }
 
+    /// A connection is asked whether it lives when it comes back, and again only if it has then been idle for a while: a
+    /// question before each of a thousand reads a second costs as much as the reads.
     pub(super) fn pool(&self) -> PgPoolOptions {
-        PgPoolOptions::new().max_connections(self.max_connections).acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
+        PgPoolOptions::new()
+            .max_connections(self.max_connections)
+            .acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    // An error here closes this connection and takes another.
+                    if meta.idle_for > TRUSTED { connection.ping().await.map(|()| true) } else { Ok(true) }
+                })
+            })
     }
 }
 

@@ -33,6 +33,35 @@ async fn versions_count_up_and_read_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn many_who_ask_at_once_get_each_their_own(pool: PgPool) {
+    let store = open(&pool).await;
+    for n in 0..5 {
+        put(&store, &format!("s/{n}"), &format!(r#"{{"n":{n}}}"#), None).await.unwrap();
+        put(&store, &format!("s/{n}"), &format!(r#"{{"n":1{n}}}"#), None).await.unwrap();
+    }
+    let mut asking = tokio::task::JoinSet::new();
+    for ask in 0..200u32 {
+        let store = store.clone();
+        asking.spawn(async move {
+            let (n, version) = (ask % 6, (ask % 2 == 0).then_some(1));
+            let read = text(&store, &format!("s/{n}"), version).await;
+            match read {
+                Ok(read) => assert_eq!(read, format!(r#"{{"n":{}{n}}}"#, if version.is_some() { "" } else { "1" })),
+                Err(SecretError::Unknown) => assert_eq!(n, 5, "the others exist"),
+                Err(error) => panic!("{error}"),
+            }
+        });
+    }
+    while let Some(asked) = asking.join_next().await {
+        asked.unwrap();
+    }
+    assert_eq!(put(&store, "s/0", r#"{"n":20}"#, None).await.unwrap(), 3);
+    assert_eq!(text(&store, "s/0", None).await.unwrap(), r#"{"n":20}"#, "a read sees what was written before it");
+    store.close().await;
+    assert!(matches!(text(&store, "s/0", None).await, Err(SecretError::Store(_))), "and none is answered after the end");
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn a_write_against_another_version_is_a_conflict(pool: PgPool) {
     let store = open(&pool).await;
     assert!(matches!(put(&store, "a", "{}", Some(1)).await, Err(SecretError::Conflict { current: 0 })));
