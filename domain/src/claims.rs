@@ -5,6 +5,7 @@
 //! control characters are refused, and a number is an `i64` or says that it is not one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap, SerializeSeq};
@@ -327,14 +328,15 @@ impl<'de> Deserialize<'de> for Json {
 
 /// What a verified CI token says.
 ///
-/// Only the verifier makes one from a token; tools make one from a sample or a file and then speak of a sample.
+/// Only the verifier makes one from a token; tools make one from a sample or a file and then speak of a sample. Clones share
+/// what they hold: a decision, its session and its record all speak of the same claims.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Claims(Object);
+pub struct Claims(Arc<Object>);
 
 impl Claims {
     /// The caller vouches that `object` was verified, is a sample, or was recorded after verification.
-    pub const fn from_verified(object: Object) -> Self {
-        Self(object)
+    pub fn from_verified(object: Object) -> Self {
+        Self(Arc::new(object))
     }
 
     /// The claim at `path`: a name, or a JSON pointer (RFC 6901) when it starts with `/`.
@@ -356,25 +358,25 @@ impl Claims {
         self.get(path)?.as_str()
     }
 
-    pub const fn object(&self) -> &Object {
+    pub fn object(&self) -> &Object {
         &self.0
     }
 
-    pub const fn object_mut(&mut self) -> &mut Object {
-        &mut self.0
+    pub fn object_mut(&mut self) -> &mut Object {
+        Arc::make_mut(&mut self.0)
     }
 
     /// A copy with one claim put in or replaced, for samples and cases.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Json>) -> Self {
-        self.0.set(name, value.into());
+        self.object_mut().set(name, value.into());
         self
     }
 
     /// A copy without one claim, for samples and cases.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {
-        self.0.remove(name);
+        self.object_mut().remove(name);
         self
     }
 }
@@ -388,7 +390,7 @@ impl Serialize for Claims {
 impl<'de> Deserialize<'de> for Claims {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Json::deserialize(deserializer)? {
-            Json::Object(object) => Ok(Self(object)),
+            Json::Object(object) => Ok(Self::from_verified(object)),
             _ => Err(de::Error::custom("claims are a JSON object")),
         }
     }

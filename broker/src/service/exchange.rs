@@ -233,7 +233,6 @@ impl Exchange {
         } else {
             case.word(Kind::ExchangeAsked, Kind::SessionAsked)
         };
-        let remark = log::decided(&rooms.system, word, &case.about(), &making.facts())?;
         let key = session.as_ref().and_then(|session| session.idempotency);
         // Where a token has several uses, a repeat must find its own first attempt before it spends another of them.
         let mut first = match (&token_use, key) {
@@ -254,11 +253,12 @@ impl Exchange {
                     }
                 }
             }
+            let remark = log::decided(&rooms.system, word, &case.about(), &making.facts())?;
             let record = Record {
                 token_use: token_use.clone(),
                 session: session.clone(),
                 leases: making.new_leases(case),
-                audit: vec![remark.clone()],
+                audit: vec![remark],
                 ..Record::default()
             };
             let refusal = match rooms.store.write(record).await {

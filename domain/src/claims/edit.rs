@@ -7,7 +7,7 @@ impl Claims {
     pub fn put(&mut self, path: &str, value: Json) {
         let mut steps = steps(path);
         let Some(last) = steps.pop() else { return };
-        let mut object = &mut self.0;
+        let mut object = self.object_mut();
         for step in steps {
             if !matches!(object.get(&step), Some(Json::Object(_))) {
                 object.set(&step, Json::Object(Object::default()));
@@ -22,7 +22,7 @@ impl Claims {
     pub fn take(&mut self, path: &str) -> Option<Json> {
         let mut steps = steps(path);
         let last = steps.pop()?;
-        let mut object = &mut self.0;
+        let mut object = self.object_mut();
         for step in steps {
             object = below(object, &step)?;
         }
