@@ -24,12 +24,11 @@ pub(crate) struct Login {
 
 pub(crate) async fn run(context: &Context, mut login: Login) -> Result<()> {
     login.asking.tidy();
-    let obtained = match login.bootstrap_file {
-        Some(file) => bootstrap(context, file).await?,
-        None => {
-            let credentials = Some(login.credentials.as_slice()).filter(|names| !names.is_empty());
-            exchange(context, &login.asking, credentials).await?
-        }
+    let obtained = if let Some(file) = login.bootstrap_file {
+        bootstrap(context, file).await?
+    } else {
+        let credentials = Some(login.credentials.as_slice()).filter(|names| !names.is_empty());
+        exchange(context, &login.asking, credentials).await?
     };
     let keep = context.keep()?;
     if let Err(failure) = keep.save(&obtained.session) {
