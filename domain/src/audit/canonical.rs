@@ -1,8 +1,7 @@
 //! Canonical bytes, version 1.
 //!
-//! Every part is either of fixed length or carries its length before it, in as few bytes as it takes; optional parts carry a
-//! flag, maps are sorted by name, and integers are written whole. Reading accepts exactly what writing makes, so the mapping
-//! is one to one.
+//! Every part is either of fixed length or carries its length before it, optional parts carry a flag, maps are sorted by
+//! name, and integers are written whole. Reading accepts exactly what writing makes, so the mapping is one to one.
 
 use std::collections::BTreeMap;
 
@@ -79,15 +78,8 @@ fn micros(at: OffsetDateTime) -> i64 {
     i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }
 
-/// Seven bits to a byte, the lowest first; all but the last byte have their eighth bit set. Most lengths take one byte.
-#[expect(clippy::cast_possible_truncation, reason = "seven bits")]
 fn length(out: &mut Vec<u8>, length: usize) {
-    let mut rest = length;
-    while rest > 0x7f {
-        out.push((rest & 0x7f) as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+    out.extend_from_slice(&(length as u64).to_be_bytes());
 }
 
 fn text(out: &mut Vec<u8>, text: &str) {
@@ -157,20 +149,9 @@ impl<'a> Reader<'a> {
     }
 
     fn length(&mut self) -> Result<usize, Unreadable> {
-        let mut length = 0;
-        // Four bytes tell more than a record can hold.
-        for shift in [0, 7, 14, 21] {
-            let [byte] = self.fixed()?;
-            length |= usize::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
-                    return Err(Unreadable("a length that is written too long"));
-                }
-                // Every counted thing takes at least a byte: what is left bounds the count.
-                return if length <= self.0.len() { Ok(length) } else { Err(Unreadable("a length beyond the end")) };
-            }
-        }
-        Err(Unreadable("a length beyond the end"))
+        let length = u64::from_be_bytes(self.fixed()?);
+        // Every counted thing takes at least a byte: what is left bounds the count.
+        usize::try_from(length).ok().filter(|length| *length <= self.0.len()).ok_or(Unreadable("a length beyond the end"))
     }
 
     fn text(&mut self) -> Result<String, Unreadable> {
