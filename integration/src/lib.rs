@@ -5,12 +5,10 @@
 //! that is made there is dropped when the value that stands for it is dropped.
 
 pub mod answer;
+pub mod bench;
 pub mod ci;
 pub mod cluster;
 pub mod gate;
 pub mod ground;
 pub mod inside;
 pub mod replica;
-//! The bench of the whole broker.
-
-pub mod bench;

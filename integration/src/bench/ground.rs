@@ -160,7 +160,7 @@ impl Ground {
     fn prepare_files(&self) -> Result<()> {
         for name in ["root.key", "database.password"] {
             let bytes = self.system.random::<32>()?;
-            let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let text: String = bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
             let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path(name));
             file?.write_all(text.as_bytes())?;
         }

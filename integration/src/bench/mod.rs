@@ -1,6 +1,13 @@
 //! The bench: what Daypass does, held against what the machine can do at all. Everything in one run, references and broker
 //! taking turns, because figures of two runs cannot be compared.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "figures for people: counts and times far below where a float loses one"
+)]
+
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

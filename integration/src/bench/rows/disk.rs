@@ -23,7 +23,7 @@ pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<Vec
     let requests = ground.exchanges(count, false).await?;
     let before = sizes(&mut database).await?;
     let target = ground.target(broker.native, false)?;
-    let outcome = closed(&target, &requests, plan.kept, Connections::Kept, Duration::from_secs(120)).await?.all_accepted()?;
+    let outcome = closed(&target, &requests, plan.kept, Connections::Kept, Duration::from_mins(2)).await?.all_accepted()?;
     let after = sizes(&mut database).await?;
     let each = |before: i64, after: i64| (after - before) as f64 / outcome.accepted.len().max(1) as f64;
     let (disk, log) = (each(before.0, after.0), each(before.1, after.1));

@@ -65,7 +65,7 @@ async fn exchange(ground: &Ground, broker: &Broker, plan: Plan, count: usize) ->
     while left > 0 {
         let now = left.min(20_000);
         let requests = ground.exchanges(now, false).await?;
-        closed(&target, &requests, plan.kept, Connections::Kept, Duration::from_secs(120)).await?.all_accepted()?;
+        closed(&target, &requests, plan.kept, Connections::Kept, Duration::from_mins(2)).await?.all_accepted()?;
         left -= now;
     }
     Ok(())
