@@ -44,8 +44,10 @@ use crate::telemetry::Telemetry;
 use crate::workers::worker::start;
 use crate::workers::{ClockWatch, Expiry, Sealer, Sweep, TallyFlush};
 
+mod signals;
 mod tools;
 
+use signals::{reload_on_signal, stop_on_signal};
 pub use tools::{bootstrap, check, generate, healthcheck, migrate, rotate_key};
 
 /// How long a start waits for the issuers' keys.
@@ -352,61 +354,5 @@ fn plain(error: crate::service::error::Error) -> anyhow::Error {
     match error {
         crate::service::error::Error::Refused(refusal) => anyhow::Error::new(refusal),
         crate::service::error::Error::Fault(fault) => anyhow::anyhow!(fault.chain()),
-    }
-}
-
-async fn stop_on_signal(stop: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
-        tracing::error!("signals cannot be watched; the process ends only when killed");
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    stop.cancel();
-}
-
-/// On SIGHUP the policy folder, the connections and the certificate are read again; the certificate also every minute, so that a renewal
-/// by a tool that sends no signal is seen. What cannot be used never replaces what is in use.
-async fn reload_on_signal(
-    file: std::path::PathBuf,
-    rooms: Arc<Rooms>,
-    keys: Arc<KeyCache>,
-    certificate: Option<Arc<Certificate>>,
-) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    loop {
-        let asked = tokio::select! {
-            signal = hangup.recv() => signal.is_some(),
-            () = tokio::time::sleep(Duration::from_mins(1)) => false,
-        };
-        if let Some(certificate) = &certificate
-            && let Err(error) = certificate.reload()
-        {
-            tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
-        }
-        if !asked {
-            continue;
-        }
-        let reloaded = async {
-            let config = config::load(&file)?;
-            adopt_connections(&rooms.store, &connections(&config)?).await?;
-            let folder = config.policy.path;
-            let set = load_policies(&folder)?;
-            let sources = sources(&set, &folder)?;
-            let changed = rooms.policies.activate(set, &folder.display().to_string()).await.map_err(plain)?;
-            keys.configure(sources);
-            anyhow::Ok(changed)
-        };
-        match reloaded.await {
-            Ok(true) => tracing::info!("a new policy set is active"),
-            Ok(false) => tracing::info!("the policy set has not changed"),
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the policy set cannot be used; the one before stays active");
-            }
-        }
     }
 }

@@ -101,7 +101,7 @@ impl Telemetry {
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false);
         let logs = match config.log {
-            LogFormat::Json => text.json().flatten_event(true).with_filter(filter()?).boxed(),
+            LogFormat::Json => text.json().flatten_event(true).with_span_list(false).with_filter(filter()?).boxed(),
             LogFormat::Text => text.with_filter(filter()?).boxed(),
         };
         let spans = match &traces {

@@ -121,7 +121,12 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
     let code = response.extensions().get::<Told>().map_or("ok", |told| told.0.as_str());
     let (status, took) = (response.status().as_u16(), started.elapsed());
     door.metrics.request(&route, status, took);
-    span.in_scope(|| tracing::info!(status, code, millis = took.as_secs_f64() * 1000.0, "answered"));
+    let millis = took.as_secs_f64() * 1000.0;
+    // What was granted stands in the audit trail; the log tells at its usual level of what was not.
+    span.in_scope(|| match code {
+        "ok" => tracing::debug!(status, millis, "answered"),
+        code => tracing::info!(status, code, millis, "answered"),
+    });
     response
 }
 

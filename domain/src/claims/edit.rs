@@ -43,3 +43,21 @@ fn below<'o>(object: &'o mut Object, step: &str) -> Option<&'o mut Object> {
         _ => None,
     }
 }
+
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<bool> for Json {
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
+    }
+}
