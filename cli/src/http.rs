@@ -132,7 +132,8 @@ impl Http {
                 && pause == FIRST_PAUSE
             {
                 let place = call.url.origin().ascii_serialization();
-                out.note(&format!("{} at {place} does not answer yet; trying for {} s", self.peer, call.deadline.as_secs()));
+                let why = if outcome.is_ok() { "cannot do it yet" } else { "does not answer yet" };
+                out.note(&format!("{} at {place} {why}; trying for {} s", self.peer, call.deadline.as_secs()));
             }
             tokio::time::sleep(jittered(wait)).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -5,7 +5,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::claims::{Claims, Json, Limits, parse};
-use domain::issuers::issuer::Type;
+use domain::issuers::issuer::{REGISTERED, Type};
 use domain::policy::{Issuer, PolicySet, SourceFile};
 
 use crate::failure::{Failure, Result};
@@ -83,6 +83,22 @@ pub(crate) fn issuer<'s>(set: &'s PolicySet, named: Option<&str>, claims: Option
 /// A typical token of the issuer: the same that cases start from.
 pub(crate) fn sample(issuer: &Issuer) -> Claims {
     issuer.kind.sample().with("iss", issuer.url.as_str()).with("aud", issuer.audience.as_str())
+}
+
+/// Refuses a claim that tokens of the issuer's kind do not carry: an explanation of a typing mistake would be about nothing.
+pub(crate) fn known(issuer: &Issuer, claim: &str) -> Result<()> {
+    let kind = &issuer.kind;
+    if kind.claim(claim).is_some() || REGISTERED.iter().any(|(name, _)| *name == claim) {
+        return Ok(());
+    }
+    let names: Vec<&str> = kind.claims().iter().map(|claim| claim.name.as_ref()).collect();
+    Err(Failure::usage(format!("tokens of {} carry no claim {claim}", issuer.name))
+        .fix(format!("known are {}", names.join(", "))))
+}
+
+/// A claim's value as JSON.
+pub(crate) fn json_of(claim: &str, text: &str) -> Result<Json> {
+    parse(text.as_bytes(), Limits::TOKEN).map_err(|error| Failure::usage(format!("{claim} is not JSON")).because(&error))
 }
 
 /// A claim's value as the command line gives it, typed as the issuer types it.

@@ -33,6 +33,15 @@ pub fn check(file: &Path) -> Result<()> {
     let config = config::load(file)?;
     let set = policies::load_folder(&config.policy.path).map_err(|error| unsound(&error))?;
     seal(&config.seal)?;
+    let missing: Vec<_> =
+        set.connections().into_keys().filter(|name| !config.connections.contains_key(*name)).map(str::to_owned).collect();
+    if !missing.is_empty() {
+        bail!(
+            "the policy set names connections that {} does not have: [connection.{}]",
+            file.display(),
+            missing.join("], [connection.")
+        );
+    }
     println!("{} is sound", file.display());
     println!("policy set {} with {} issuer(s) is sound", hex(&set.hash()), set.issuers().len());
     Ok(())

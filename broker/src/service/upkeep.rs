@@ -75,7 +75,7 @@ impl Upkeep {
             if let (Some(issuer), Some(age)) = (set.issuer_by_url(&status.issuer), status.age) {
                 self.rooms.metrics.keys_age(&issuer.name, age);
             }
-            if status.stale {
+            if status.stale && self.readiness.check().is_ok() {
                 self.rooms.metrics.alarm("issuer_keys_stale");
             }
         }

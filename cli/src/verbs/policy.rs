@@ -12,7 +12,7 @@ use domain::policy::{Ask, Explanation, PolicySet, check, duration, explain};
 use crate::context::Context;
 use crate::explanation::Explanation as Shown;
 use crate::failure::{Failure, Result};
-use crate::policy::{claims_of_json, claims_of_token, issuer, read_folder, sample, typed};
+use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, read_folder, sample, typed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -43,7 +43,7 @@ pub(crate) struct Explain {
     /// A case of the set; without token, claims or case it is a typical token of the issuer: a push to main
     #[arg(long, value_name = "NAME", group = "base", conflicts_with = "issuer")]
     case: Option<String>,
-    /// Put a claim in or replace it; may be given several times
+    /// Put a claim in or replace it (NAME:=JSON for other types, NAME:=null leaves it out); may be given several times
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
     with: Vec<(String, String)>,
     /// Take a claim away; may be given several times
@@ -113,9 +113,19 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
         (issuer, given.unwrap_or_else(|| sample(issuer)))
     };
     for (name, text) in &ask.with {
-        claims.put(name, typed(issuer, name, text)?);
+        let (name, value) = match name.strip_suffix(':') {
+            Some(name) => (name, json_of(name, text)?),
+            None => (name.as_str(), typed(issuer, name, text)?),
+        };
+        known(issuer, name)?;
+        if value == Json::Null {
+            claims.take(name);
+        } else {
+            claims.put(name, value);
+        }
     }
     for name in &ask.without {
+        known(issuer, name)?;
         claims.take(name);
     }
     Ok(explain(

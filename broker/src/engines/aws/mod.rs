@@ -121,9 +121,10 @@ impl Engine for Aws {
         let session_name = session_name(ask);
         limits::lifetime(ask.ttl)?;
         limits::check(&ask.params, &session_name).map_err(EngineError::Misconfigured)?;
-        let handle = Handle { role_arn: ask.params.role_arn.clone(), session_name: session_name.clone() };
+        let handle = Handle { role_arn: ask.params.role_arn.clone(), session_name };
         Ok(Plan {
-            upstream: Some(session_name),
+            // A session name says whose the keys are; many sessions may carry it, two steps of one run for a start.
+            upstream: None,
             connection: None,
             handle: Secret::new(serde_json::to_vec(&handle).map_err(|error| EngineError::Fault(error.into()))?),
             revocable: false,
