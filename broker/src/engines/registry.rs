@@ -150,7 +150,8 @@ mod tests {
     #[tokio::test]
     async fn typed_parameters_reach_their_engine() {
         let plan = plan("aws", json!({"role_arn": "arn:aws:iam::123456789012:role/x", "session_name": "me-1"})).await.unwrap();
-        assert_eq!(plan.upstream.as_deref(), Some("me-1"));
+        let handle: Value = serde_json::from_slice(plan.handle.expose()).unwrap();
+        assert_eq!(handle["session_name"], "me-1");
     }
 
     #[test]
