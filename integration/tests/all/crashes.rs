@@ -50,7 +50,7 @@ async fn no_login_without_a_lease(ground: &Ground) -> usize {
 
 /// Watches until nothing is left at the target and every lease has ended.
 async fn swept(ground: &Ground, what: &str) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + 2 * PATIENCE + Duration::from_mins(1);
     loop {
         let logins = no_login_without_a_lease(ground).await;
         let open = ground.databases.count("leases where due_at is not null").await.unwrap();
