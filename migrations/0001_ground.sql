@@ -36,15 +36,15 @@ create table daypass.policy_activations (
     activated_at timestamptz not null
 );
 
--- What a verified token opened. The token itself and the session token are never stored, only their hashes.
+-- What a verified token opened. The token itself and the session token are never stored, only their hashes; a session token
+-- begins with the session's id, so no index over hashes is needed.
 create table daypass.sessions (
     id uuid primary key,
-    token_hash bytea not null unique check (octet_length(token_hash) = 32),
+    token_hash bytea not null check (octet_length(token_hash) = 32),
+    -- The audit record of the opening. The claims stand there and nowhere else.
+    opened_by uuid not null,
     issuer text not null,
     role text not null,
-    policy_hash bytea not null check (octet_length(policy_hash) = 32),
-    -- json, not jsonb: read back whole, exactly as written.
-    claims json not null,
     project text,
     project_name text,
     run text,
@@ -56,18 +56,19 @@ create table daypass.sessions (
     ended_at timestamptz
 );
 create index sessions_by_run on daypass.sessions (project, run) where run is not null;
-create index sessions_ending on daypass.sessions (ends_at);
+-- Rows come in the order of time, nearly: ranges of pages are index enough for the clean-up.
+create index sessions_ending on daypass.sessions using brin (ends_at);
 
 -- Single use: one row per use of a token.
 create table daypass.token_uses (
-    issuer text not null,
-    token_hash bytea not null check (octet_length(token_hash) = 32),
+    -- SHA-256 over the issuer's URL and the token's own hash.
+    token_key bytea not null check (octet_length(token_key) = 32),
     use_number integer not null check (use_number > 0),
     session_id uuid not null,
     keep_until timestamptz not null,
-    primary key (issuer, token_hash, use_number)
+    primary key (token_key, use_number)
 );
-create index token_uses_ending on daypass.token_uses (keep_until);
+create index token_uses_ending on daypass.token_uses using brin (keep_until);
 
 -- One row per credential that may be alive somewhere.
 create table daypass.leases (
@@ -115,7 +116,8 @@ create table daypass.audit_records (
     project_name text,
     role text,
     code text,
-    canonical bytea not null,
+    -- The canonical bytes, packed (docs/exchange.md, "Remembering").
+    packed bytea not null,
     leaf bytea not null check (octet_length(leaf) = 32)
 );
 -- Ids grow with time, so the primary key lists the newest first.
@@ -123,13 +125,13 @@ create index audit_by_decision on daypass.audit_records (decision_id);
 create index audit_by_session on daypass.audit_records (session_id) where session_id is not null;
 create index audit_by_lease on daypass.audit_records (lease_id) where lease_id is not null;
 
--- The clear form of personal claims, by the record that holds their salted hash. These rows can be erased.
+-- The clear form of the values of a record that name a person; the record holds their salted hashes. These rows can be erased.
 create table daypass.audit_personal (
-    record_id uuid not null,
-    name text not null,
-    salt bytea not null,
-    value text not null,
-    primary key (record_id, name)
+    record_id uuid primary key,
+    -- By name. json, not jsonb: the hashes are over the very text.
+    named json not null,
+    -- 16 bytes for each value, in the order of the names.
+    salts bytea not null
 );
 
 -- Refusals that are counted rather than recorded one by one.

@@ -12,7 +12,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::claims::Json;
+use crate::claims::{Claims, Json, Object};
 
 mod canonical;
 
@@ -96,6 +96,9 @@ impl std::str::FromStr for Kind {
 #[error("not a kind of audit record")]
 pub struct UnknownKind;
 
+/// What the names of fields that are claims begin with.
+pub const CLAIM: &str = "claim.";
+
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
@@ -125,17 +128,17 @@ pub struct Record {
 }
 
 /// A value that names a person: what is committed to, and, until it is erased, the value itself.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Personal {
     hash: [u8; 32],
     clear: Option<Clear>,
 }
 
 /// What the erasable row beside a record holds.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct Clear {
     pub salt: [u8; 16],
-    pub value: String,
+    pub value: Json,
 }
 
 impl Record {
@@ -167,7 +170,7 @@ impl Record {
     }
 
     #[must_use]
-    pub fn personal(mut self, name: impl Into<String>, salt: [u8; 16], value: impl Into<String>) -> Self {
+    pub fn personal(mut self, name: impl Into<String>, salt: [u8; 16], value: impl Into<Json>) -> Self {
         self.personal.insert(name.into(), Personal::new(salt, value));
         self
     }
@@ -182,11 +185,18 @@ impl Record {
         canonical::read(canonical)
     }
 
+    /// The claims of the token that it tells of, as far as they have not been erased. Personal values are those given.
+    pub fn claims(&self, personal: &BTreeMap<String, Json>) -> Claims {
+        let clear = self.fields.iter().chain(personal.iter().filter(|(name, _)| self.personal.contains_key(*name)));
+        let claims = clear.filter_map(|(name, value)| Some((name.strip_prefix(CLAIM)?.to_owned(), value.clone())));
+        Claims::from_verified(claims.collect::<Object>())
+    }
+
     /// Every field by name as text, for people. Personal values are those given, or say that they were erased.
-    pub fn as_text(&self, personal: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    pub fn as_text(&self, personal: &BTreeMap<String, Json>) -> BTreeMap<String, String> {
         let mut fields: BTreeMap<String, String> = self.fields.iter().map(|(name, value)| (name.clone(), text(value))).collect();
         for name in self.personal.keys() {
-            fields.insert(name.clone(), personal.get(name).cloned().unwrap_or_else(|| "(erased)".to_owned()));
+            fields.insert(name.clone(), personal.get(name).map_or_else(|| "(erased)".to_owned(), text));
         }
         let frame = [
             ("decision_id", Some(self.decision_id.to_string())),
@@ -206,15 +216,16 @@ impl Record {
 }
 
 impl Personal {
-    pub fn new(salt: [u8; 16], value: impl Into<String>) -> Self {
+    pub fn new(salt: [u8; 16], value: impl Into<Json>) -> Self {
         let value = value.into();
         let mut digest = Context::new(&SHA256);
         digest.update(&salt);
-        digest.update(value.as_bytes());
+        // Values are made of texts, numbers and maps of them, which JSON can always hold.
+        digest.update(&serde_json::to_vec(&value).unwrap_or_default());
         Self { hash: take32(digest), clear: Some(Clear { salt, value }) }
     }
 
-    /// SHA-256 over salt and value.
+    /// SHA-256 over salt and the value as JSON.
     pub const fn hash(&self) -> &[u8; 32] {
         &self.hash
     }

@@ -77,8 +77,8 @@ pub async fn bootstrap(file: &Path, role: &str) -> Result<()> {
         bail!("the role {role:?} is not in the policy set or has no operator credential");
     }
     let (system, store) = open(&config).await?;
-    let token = bearer::new_token(&system)?;
     let record = log::own(&system, Kind::OperatorBootstrap)?.field("role", role);
+    let token = bearer::new_token(&system, record.id)?;
     let now = system.now();
     if now - store.created_at().await? > INSTALLING {
         bail!("the first hour of this installation is over: reach the role by exchanging a token of its issuer");

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::audit::{Kind, Personal, Record};
+use domain::audit::{CLAIM, Kind, Personal, Record};
 use domain::claims::{Claims, Json};
 use domain::issuers::issuer::{JobView, Kind as IssuerKind};
 use domain::refusal::Code;
@@ -97,12 +97,11 @@ fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoE
     for (name, value) in about.claims.object().iter() {
         let clear = about.kind.and_then(|kind| kind.claim(name)).is_some_and(|claim| !claim.personal);
         let registered = matches!(name, "iss" | "aud" | "sub" | "jti" | "iat" | "nbf" | "exp");
-        let field = ["claim.", name].concat();
+        let field = [CLAIM, name].concat();
         if clear || registered {
             record.fields.insert(field, value.clone());
         } else {
-            let text = value.as_str().map_or_else(|| serde_json::to_string(value).unwrap_or_default(), str::to_owned);
-            record.personal.insert(field, Personal::new(system.random()?, text));
+            record.personal.insert(field, Personal::new(system.random()?, value.clone()));
         }
     }
     Ok(record)

@@ -1,9 +1,11 @@
-//! Session tokens: `dps_`, 256 random bits, a checksum. Only their hash is ever stored.
+//! Session tokens: `dps_`, the session's id, 256 random bits, a checksum. Only their hash is ever stored. The id makes the
+//! look-up one by the session's own key; it is no secret and opens nothing.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::secret::Secret;
+use uuid::Uuid;
 
 use crate::system::{NoEntropy, System};
 
@@ -11,21 +13,30 @@ const PREFIX: &str = "dps_";
 const RANDOM: usize = 32;
 const CHECK: usize = 3;
 
-/// A fresh token of 51 characters.
-pub fn new_token(system: &System) -> Result<Secret<String>, NoEntropy> {
+/// What a token says of itself; whether it is one is for the store to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    pub session: Uuid,
+    pub hash: [u8; 32],
+}
+
+/// A fresh token of 72 characters for `session`.
+pub fn new_token(system: &System, session: Uuid) -> Result<Secret<String>, NoEntropy> {
     let random: Secret<[u8; RANDOM]> = Secret::new(system.random()?);
-    let bytes: Secret<Vec<u8>> = Secret::new([random.expose().as_slice(), &checksum(random.expose())].concat());
+    let body: Secret<Vec<u8>> = Secret::new([session.as_bytes(), random.expose().as_slice()].concat());
+    let bytes: Secret<Vec<u8>> = Secret::new([body.expose().as_slice(), &checksum(body.expose())].concat());
     Ok(Secret::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes.expose()))))
 }
 
-/// The hash that the store knows, if `token` has the shape of a session token. A typing mistake costs no look-up.
-pub fn hash(token: &str) -> Option<[u8; 32]> {
+/// What the store looks for, if `token` has the shape of a session token. A typing mistake costs no look-up.
+pub fn shown(token: &str) -> Option<Shown> {
     let bytes = Secret::new(URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?);
-    let (random, check) = bytes.expose().split_at_checked(RANDOM)?;
-    if check != checksum(random) {
+    let (session, random) = bytes.expose().split_first_chunk()?;
+    let (body, check) = bytes.expose().split_at_checked(session.len() + RANDOM)?;
+    if random.len() != RANDOM + CHECK || check != checksum(body) {
         return None;
     }
-    Some(sha256(token.as_bytes()))
+    Some(Shown { session: Uuid::from_bytes(*session), hash: sha256(token.as_bytes()) })
 }
 
 /// SHA-256, as the store keeps tokens and keys.
@@ -35,8 +46,8 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     hash
 }
 
-fn checksum(random: &[u8]) -> [u8; CHECK] {
-    let [a, b, c, ..] = sha256(&[b"daypass session token".as_slice(), random].concat());
+fn checksum(body: &[u8]) -> [u8; CHECK] {
+    let [a, b, c, ..] = sha256(&[b"daypass session token".as_slice(), body].concat());
     [a, b, c]
 }
 
@@ -45,29 +56,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_known_by_its_hash_alone() {
+    fn a_token_is_known_by_its_session_and_its_hash() {
         let (system, _) = System::real();
-        let token = new_token(&system).unwrap();
-        assert_eq!(token.expose().len(), 51);
-        assert_eq!(hash(token.expose()), Some(sha256(token.expose().as_bytes())));
+        let session = system.row_id().unwrap();
+        let token = new_token(&system, session).unwrap();
+        assert_eq!(token.expose().len(), 72);
+        assert_eq!(shown(token.expose()), Some(Shown { session, hash: sha256(token.expose().as_bytes()) }));
     }
 
     #[test]
     fn refuses_what_is_cut_changed_or_foreign() {
         let (system, _) = System::real();
-        let token = new_token(&system).unwrap();
+        let token = new_token(&system, Uuid::nil()).unwrap();
         let text = token.expose();
         let swapped = if text.ends_with('A') { 'B' } else { 'A' };
         for bad in [
-            &text[..50],
+            &text[..71],
+            &text[..68],
             &text[4..],
             "",
             "dps_",
             &format!("{text}A"),
-            &format!("{}{swapped}", &text[..50]),
+            &format!("{text}AAAA"),
+            &format!("{}{swapped}", &text[..71]),
+            &text.replace("dps_A", "dps_B"),
             &text.replace("dps_", "dpx_"),
         ] {
-            assert_eq!(hash(bad), None, "{bad}");
+            assert_eq!(shown(bad), None, "{bad}");
         }
     }
 }

@@ -60,8 +60,6 @@ impl Case<'_> {
             token_hash,
             issuer: self.subject.issuer.clone(),
             role: self.allowed.role.clone(),
-            policy_hash: self.set.hash(),
-            claims: self.subject.claims.clone(),
             project: job.project.clone(),
             project_name: job.project_name.clone(),
             run: job.run.clone(),

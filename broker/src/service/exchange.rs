@@ -59,7 +59,7 @@ impl Exchange {
         let allowed = self.decide(&set, &subject, &wish).await?;
 
         let session = rooms.system.row_id()?;
-        let token = bearer::new_token(&rooms.system)?;
+        let token = bearer::new_token(&rooms.system, session)?;
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;
         let case =

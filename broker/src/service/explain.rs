@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::audit::Kind;
-use domain::claims::{Claims, Object};
 use domain::policy::{self, Explanation, PolicySet, SourceFile};
 use domain::refusal::Code;
 use domain::wire::AuditQuery;
@@ -45,11 +44,7 @@ impl Explain {
         let files = files.into_iter().map(|(path, text)| SourceFile { path, text }).collect();
         let set = PolicySet::load(files)
             .map_err(|problems| Fault::new(format!("a stored policy set has {} problems", problems.len())))?;
-        let clear =
-            record.fields.iter().filter_map(|(name, value)| Some((name.strip_prefix("claim.")?.to_owned(), value.clone())));
-        let named =
-            personal.iter().filter_map(|(name, value)| Some((name.strip_prefix("claim.")?.to_owned(), value.as_str().into())));
-        let claims = Claims::from_verified(clear.chain(named).collect::<Object>());
+        let claims = record.claims(&personal);
         let ask = policy::Ask {
             issuer,
             claims: &claims,

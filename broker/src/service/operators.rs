@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::Kind;
-use domain::claims::Claims;
 use domain::credentials::operator;
 use domain::policy::PolicySet;
 use domain::refusal::{Code, Refusal};
@@ -53,18 +52,17 @@ impl Operators {
             rooms.denials.unverified(&refusal);
             refusal
         };
-        let hash = bearer::hash(token.expose()).ok_or_else(unknown)?;
+        let shown = bearer::shown(token.expose()).ok_or_else(unknown)?;
         let set = rooms.policies.active();
         let now = rooms.system.now();
-        let (session, fresh) = (rooms.system.row_id()?, bearer::new_token(&rooms.system)?);
+        let session = rooms.system.row_id()?;
+        let fresh = bearer::new_token(&rooms.system, session)?;
         let ends_at = now + SESSION;
         let opening = |role: &str| NewSession {
             id: session,
             token_hash: bearer::sha256(fresh.expose().as_bytes()),
             issuer: BOOTSTRAP.to_owned(),
             role: role.to_owned(),
-            policy_hash: set.hash(),
-            claims: Claims::default(),
             project: None,
             project_name: None,
             run: None,
@@ -76,15 +74,14 @@ impl Operators {
         };
         // Everything below happens together, or the token stays unspent.
         let mut tx = rooms.store.begin().await?;
-        let role = tx.spend_bootstrap(&hash, now).await?.ok_or_else(unknown)?;
+        let role = tx.spend_bootstrap(&shown.hash, now).await?.ok_or_else(unknown)?;
         if rights_of_role(&set, &role).is_empty() {
             return Err(Refusal::new(Code::RoleUnknown)
                 .hint("the role of this bootstrap token has no operator credential any more")
                 .into());
         }
         let remark = log::happened(&rooms.system, Kind::OperatorBootstrapped, decision, session, None, &role)?;
-        tx.open_session(&opening(&role)).await?;
-        tx.remember(&[remark]).await?;
+        tx.open_session(&opening(&role), &remark).await?;
         tx.commit().await?;
         Ok(Granted { decision, role, session, session_token: Some(fresh), session_ends: ends_at, credentials: Vec::new() })
     }

@@ -72,8 +72,8 @@ impl Sessions {
     /// The session of a token, as long as it has not ended. What it may still do is for the policy set to say: releasing
     /// what it has, always.
     pub async fn authenticate(&self, token: &str) -> Result<Session, Error> {
-        let hash = bearer::hash(token).ok_or(Code::SessionUnknown)?;
-        let session = self.rooms.store.session_by_token(&hash).await?.ok_or(Code::SessionUnknown)?;
+        let shown = bearer::shown(token).ok_or(Code::SessionUnknown)?;
+        let session = self.rooms.store.session_by_token(shown.session, &shown.hash).await?.ok_or(Code::SessionUnknown)?;
         if !session.is_open(self.rooms.system.now()) {
             return Err(Code::SessionUnknown.into());
         }

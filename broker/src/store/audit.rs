@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use domain::audit::{Record, leaf};
+use domain::claims::Json;
 use domain::wire::{AuditEntry, AuditQuery};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, packed};
 
 /// How many records a list holds unless told, and at most.
 const LIST: (u32, u32) = (50, 500);
@@ -19,10 +20,50 @@ pub struct Stored {
     pub record: Record,
     pub leaf: [u8; 32],
     /// Clear values that were not erased.
-    pub personal: BTreeMap<String, String>,
+    pub personal: BTreeMap<String, Json>,
+}
+
+/// What is written of a record, computed where nobody waits for it.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) packed: Vec<u8>,
+    pub(super) leaf: [u8; 32],
+    /// The values that name a person, as a JSON object; none where there are none.
+    pub(super) named: Option<String>,
+    /// Their salts, one after the other.
+    pub(super) salts: Vec<u8>,
+}
+
+impl Entry {
+    pub(super) fn of(record: &Record) -> Result<Self, StoreError> {
+        let canonical = record.canonical();
+        let clear = record.personal.iter().filter_map(|(name, value)| Some((name.as_str(), value.clear()?)));
+        let salts: Vec<u8> = clear.clone().flat_map(|(_, clear)| clear.salt).collect();
+        let named: BTreeMap<&str, &Json> = clear.map(|(name, clear)| (name, &clear.value)).collect();
+        let named = (!named.is_empty()).then(|| serde_json::to_string(&named)).transpose();
+        Ok(Self {
+            packed: packed::pack(&canonical),
+            leaf: leaf(&canonical),
+            named: named.map_err(|_| StoreError::Corrupt("audit_personal"))?,
+            salts,
+        })
+    }
 }
 
 impl Stored {
+    /// From its columns. What does not meet its hash is not believed.
+    pub(super) fn read(packed: &[u8], leaf: &[u8], named: Option<&str>) -> Result<Self, StoreError> {
+        let corrupt = || StoreError::Corrupt("audit_records");
+        let canonical = packed::unpack(packed).map_err(|_| corrupt())?;
+        let leaf = <[u8; 32]>::try_from(leaf).map_err(|_| corrupt())?;
+        if leaf != domain::audit::leaf(&canonical) {
+            return Err(corrupt());
+        }
+        let record = Record::parse(&canonical).map_err(|_| corrupt())?;
+        let personal = named.map(serde_json::from_str).transpose().map_err(|_| StoreError::Corrupt("audit_personal"))?;
+        Ok(Self { record, leaf, personal: personal.unwrap_or_default() })
+    }
+
     /// As an operator sees it.
     pub fn entry(&self) -> AuditEntry {
         AuditEntry {
@@ -38,10 +79,10 @@ impl Stored {
 /// Inserts records inside the caller's transaction.
 pub(super) async fn insert(connection: &mut PgConnection, records: &[Record]) -> Result<(), StoreError> {
     for record in records {
-        let canonical = record.canonical();
+        let entry = Entry::of(record)?;
         sqlx::query!(
             "insert into daypass.audit_records (id, at, kind, decision_id, session_id, lease_id, issuer, project,
-                                                project_name, role, code, canonical, leaf)
+                                                project_name, role, code, packed, leaf)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             record.id,
             record.at,
@@ -54,18 +95,17 @@ pub(super) async fn insert(connection: &mut PgConnection, records: &[Record]) ->
             record.project_name,
             record.role,
             record.code,
-            canonical,
-            &leaf(&canonical)
+            entry.packed,
+            &entry.leaf
         )
         .execute(&mut *connection)
         .await?;
-        for (name, clear) in record.personal.iter().filter_map(|(name, value)| Some((name, value.clear()?))) {
+        if let Some(named) = &entry.named {
             sqlx::query!(
-                "insert into daypass.audit_personal (record_id, name, salt, value) values ($1, $2, $3, $4)",
+                "insert into daypass.audit_personal (record_id, named, salts) values ($1, $2::text::json, $3)",
                 record.id,
-                name,
-                &clear.salt,
-                clear.value
+                named,
+                entry.salts
             )
             .execute(&mut *connection)
             .await?;
@@ -82,10 +122,8 @@ impl Store {
         let (Ok(about), Ok(before)) = (about, before) else { return Ok(Vec::new()) };
         let limit = query.limit.unwrap_or(LIST.0).clamp(1, LIST.1);
         let rows = sqlx::query!(
-            r#"select r.canonical, r.leaf,
-                      coalesce((select json_object_agg(p.name, p.value) from daypass.audit_personal p
-                                where p.record_id = r.id), '{}')::text as "personal!"
-               from daypass.audit_records r
+            r#"select r.packed, r.leaf, p.named::text as named
+               from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where ($1::text is null or r.kind = $1)
                  and ($2::text is null or r.issuer = $2)
                  and ($3::text is null or r.project = $3 or r.project_name = $3)
@@ -105,19 +143,6 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.into_iter()
-            .map(|row| {
-                let corrupt = || StoreError::Corrupt("audit_records");
-                let leaf = <[u8; 32]>::try_from(row.leaf).map_err(|_| corrupt())?;
-                if leaf != domain::audit::leaf(&row.canonical) {
-                    return Err(corrupt());
-                }
-                Ok(Stored {
-                    record: Record::parse(&row.canonical).map_err(|_| corrupt())?,
-                    leaf,
-                    personal: serde_json::from_str(&row.personal).map_err(|_| StoreError::Corrupt("audit_personal"))?,
-                })
-            })
-            .collect()
+        rows.iter().map(|row| Stored::read(&row.packed, &row.leaf, row.named.as_deref())).collect()
     }
 }

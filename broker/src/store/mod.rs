@@ -24,6 +24,7 @@ pub mod leases;
 mod line;
 mod migrate;
 mod options;
+mod packed;
 pub mod policies;
 mod record;
 pub mod secrets;

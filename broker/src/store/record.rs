@@ -1,7 +1,7 @@
 //! What one step of an exchange writes: a value, so that the writer can put many into one statement.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use domain::audit;
-use domain::claims::Claims;
 use domain::lease::State;
 use domain::secret::Secret;
 use time::OffsetDateTime;
@@ -16,7 +16,7 @@ pub struct Record {
     pub session: Option<NewSession>,
     pub leases: Vec<NewLease>,
     pub activate: Vec<Activation>,
-    /// Never empty.
+    /// Never empty. The first one tells of the opening of the session, if there is one, with the claims that it is opened on.
     pub audit: Vec<audit::Record>,
 }
 
@@ -37,6 +37,7 @@ pub struct TokenUse {
     pub replaces: Option<Uuid>,
 }
 
+/// A session to be opened. Its claims are those of the audit record that is written with it.
 #[derive(Clone, Debug)]
 pub struct NewSession {
     pub id: Uuid,
@@ -44,8 +45,6 @@ pub struct NewSession {
     pub token_hash: [u8; 32],
     pub issuer: String,
     pub role: String,
-    pub policy_hash: [u8; 32],
-    pub claims: Claims,
     pub project: Option<String>,
     pub project_name: Option<String>,
     pub run: Option<String>,
@@ -93,6 +92,20 @@ pub struct Activation {
 #[derive(Debug)]
 #[must_use = "nothing may leave the process before this value exists"]
 pub struct Written(pub(super) ());
+
+impl TokenUse {
+    /// What the token is known by: issuers name their tokens independently of each other.
+    pub(super) fn key(&self) -> [u8; 32] {
+        token_key(&self.issuer, &self.token_hash)
+    }
+}
+
+/// What a token of `issuer` is known by: SHA-256 over the issuer's URL, ended by a zero byte, and the token's hash.
+pub(super) fn token_key(issuer: &str, token_hash: &[u8; 32]) -> [u8; 32] {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest(&SHA256, &[issuer.as_bytes(), &[0], token_hash].concat()).as_ref());
+    key
+}
 
 /// Why a record was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,8 @@ use domain::claims::Claims;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::audit::Stored;
+use super::record::token_key;
 use super::{NewSession, Store, StoreError, Tx, one_row};
 
 /// What a verified token opened.
@@ -13,8 +15,10 @@ pub struct Session {
     pub id: Uuid,
     pub issuer: String,
     pub role: String,
-    pub policy_hash: [u8; 32],
+    /// As the audit record of the opening has them.
     pub claims: Claims,
+    /// Some of the claims were erased: nothing can be decided for this session any more.
+    pub erased: bool,
     pub project: Option<String>,
     pub project_name: Option<String>,
     pub run: Option<String>,
@@ -29,7 +33,7 @@ pub struct Session {
 impl Session {
     /// Whether it may still be used.
     pub fn is_open(&self, now: OffsetDateTime) -> bool {
-        self.ended_at.is_none() && now < self.ends_at
+        self.ended_at.is_none() && now < self.ends_at && !self.erased
     }
 }
 
@@ -48,8 +52,9 @@ struct Row {
     id: Uuid,
     issuer: String,
     role: String,
-    policy_hash: Vec<u8>,
-    claims: String,
+    packed: Vec<u8>,
+    leaf: Vec<u8>,
+    named: Option<String>,
     project: Option<String>,
     project_name: Option<String>,
     run: Option<String>,
@@ -66,12 +71,13 @@ impl TryFrom<Row> for Session {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("sessions");
+        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref())?;
         Ok(Self {
             id: row.id,
             issuer: row.issuer,
             role: row.role,
-            policy_hash: row.policy_hash.try_into().map_err(|_| corrupt())?,
-            claims: serde_json::from_str(&row.claims).map_err(|_| corrupt())?,
+            claims: record.claims(&personal),
+            erased: record.personal.keys().any(|name| !personal.contains_key(name)),
             project: row.project,
             project_name: row.project_name,
             run: row.run,
@@ -86,29 +92,27 @@ impl TryFrom<Row> for Session {
 }
 
 impl Store {
-    /// The session of a session token, ended or not; `token_hash` is its SHA-256.
-    pub async fn session_by_token(&self, token_hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
-        sqlx::query_as!(
-            Row,
-            r#"select id, issuer, role, policy_hash, claims::text as "claims!", project, project_name, run, attempt, job,
-                      idempotency, opened_at, ends_at, ended_at
-               from daypass.sessions where token_hash = $1"#,
-            token_hash
-        )
-        .fetch_optional(self.pool())
-        .await?
-        .map(Session::try_from)
-        .transpose()
+    /// The session of a session token, ended or not: its id and the SHA-256 of the whole.
+    pub async fn session_by_token(&self, id: Uuid, token_hash: &[u8; 32]) -> Result<Option<Session>, StoreError> {
+        self.find_session(id, Some(token_hash)).await
     }
 
     /// The session of this id, ended or not.
     pub async fn session(&self, id: Uuid) -> Result<Option<Session>, StoreError> {
+        self.find_session(id, None).await
+    }
+
+    async fn find_session(&self, id: Uuid, token_hash: Option<&[u8; 32]>) -> Result<Option<Session>, StoreError> {
         sqlx::query_as!(
             Row,
-            r#"select id, issuer, role, policy_hash, claims::text as "claims!", project, project_name, run, attempt, job,
-                      idempotency, opened_at, ends_at, ended_at
-               from daypass.sessions where id = $1"#,
-            id
+            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project, s.project_name, s.run,
+                      s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
+               from daypass.sessions s
+               join daypass.audit_records r on r.id = s.opened_by
+               left join daypass.audit_personal p on p.record_id = s.opened_by
+               where s.id = $1 and ($2::bytea is null or s.token_hash = $2)"#,
+            id,
+            token_hash.map(<[u8; 32]>::as_slice)
         )
         .fetch_optional(self.pool())
         .await?
@@ -119,18 +123,18 @@ impl Store {
     /// The sessions that a CI token opened, the latest use first.
     pub async fn sessions_by_use(&self, issuer: &str, token_hash: &[u8; 32]) -> Result<Vec<Opened>, StoreError> {
         let rows = sqlx::query!(
-            r#"select u.use_number, s.id, s.issuer, s.role, s.policy_hash, s.claims::text as "claims!", s.project,
+            r#"select u.use_number, s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project,
                       s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at,
-                      coalesce(bool_or(l.state = 'pending'), false) as "pending!",
-                      coalesce(array_agg(l.id) filter (where l.id is not null), '{}') as "open_leases!"
+                      exists (select from daypass.leases l where l.session_id = s.id and l.state = 'pending') as "pending!",
+                      array(select l.id from daypass.leases l
+                            where l.session_id = s.id and l.due_at is not null) as "open_leases!"
                from daypass.token_uses u
                join daypass.sessions s on s.id = u.session_id
-               left join daypass.leases l on l.session_id = s.id and l.due_at is not null
-               where u.issuer = $1 and u.token_hash = $2
-               group by u.use_number, s.id
+               join daypass.audit_records r on r.id = s.opened_by
+               left join daypass.audit_personal p on p.record_id = s.opened_by
+               where u.token_key = $1
                order by u.use_number desc"#,
-            issuer,
-            token_hash
+            &token_key(issuer, token_hash)
         )
         .fetch_all(self.pool())
         .await?;
@@ -144,8 +148,9 @@ impl Store {
                         id: row.id,
                         issuer: row.issuer,
                         role: row.role,
-                        policy_hash: row.policy_hash,
-                        claims: row.claims,
+                        packed: row.packed,
+                        leaf: row.leaf,
+                        named: row.named,
                         project: row.project,
                         project_name: row.project_name,
                         run: row.run,
@@ -165,8 +170,8 @@ impl Store {
     /// Forgets up to `limit` uses whose tokens no verifier accepts any more.
     pub async fn forget_uses(&self, now: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
         let result = sqlx::query!(
-            "delete from daypass.token_uses where (issuer, token_hash, use_number) in (
-                 select issuer, token_hash, use_number from daypass.token_uses where keep_until < $1
+            "delete from daypass.token_uses where (token_key, use_number) in (
+                 select token_key, use_number from daypass.token_uses where keep_until < $1
                  limit $2 for update skip locked)",
             now,
             limit
@@ -236,35 +241,32 @@ impl Tx {
 }
 
 /// The session that the latest use of a token opened: ids of sessions grow with time.
-pub(super) async fn latest_of_token(store: &Store, issuer: &str, token_hash: &[u8; 32]) -> Result<Option<Uuid>, StoreError> {
+pub(super) async fn latest_of_token(store: &Store, token_key: &[u8; 32]) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "select session_id from daypass.token_uses where issuer = $1 and token_hash = $2 order by session_id desc limit 1",
-        issuer,
-        token_hash
+        "select session_id from daypass.token_uses where token_key = $1 order by session_id desc limit 1",
+        token_key
     )
     .fetch_optional(store.pool())
     .await?)
 }
 
 impl Tx {
-    /// Opens a session that no token opened: an operator's first.
-    pub async fn open_session(&mut self, session: &NewSession) -> Result<(), StoreError> {
-        let claims = serde_json::to_value(&session.claims).map_err(|_| StoreError::Corrupt("sessions"))?;
+    /// Opens a session that no token opened, an operator's first, with the record that tells of it.
+    pub async fn open_session(&mut self, session: &NewSession, opening: &audit::Record) -> Result<(), StoreError> {
         sqlx::query!(
-            "insert into daypass.sessions (id, token_hash, issuer, role, policy_hash, claims, opened_at, ends_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "insert into daypass.sessions (id, token_hash, opened_by, issuer, role, opened_at, ends_at)
+             values ($1, $2, $3, $4, $5, $6, $7)",
             session.id,
             &session.token_hash,
+            opening.id,
             session.issuer,
             session.role,
-            &session.policy_hash,
-            claims,
             session.opened_at,
             session.ends_at
         )
         .execute(self.connection())
         .await?;
-        Ok(())
+        self.remember(std::slice::from_ref(opening)).await
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use domain::audit::{Kind, Record as Audit};
-use domain::claims::Claims;
 use domain::lease::State;
 use domain::secret::Secret;
 use sqlx::PgPool;
@@ -49,8 +48,6 @@ fn session(store: &Store) -> NewSession {
         token_hash: store.system().random().unwrap(),
         issuer: "github".to_owned(),
         role: "deploy".to_owned(),
-        policy_hash: [3; 32],
-        claims: Claims::default().with("sub", "repo:acme/shop").with("run_attempt", 1),
         project: Some("42".to_owned()),
         project_name: Some("acme/shop".to_owned()),
         run: Some("7".to_owned()),
@@ -85,7 +82,10 @@ fn lease(store: &Store, session_id: Uuid) -> NewLease {
 /// A whole first step: a use of `token`, a session, a lease, and its record.
 fn first(store: &Store, token: [u8; 32]) -> Record {
     let session = session(store);
-    let mut asked = audit(store, Kind::ExchangeAsked).personal("claim.actor", [9; 16], "octocat");
+    let mut asked = audit(store, Kind::ExchangeAsked)
+        .field("claim.sub", "repo:acme/shop")
+        .field("claim.run_attempt", 1)
+        .personal("claim.actor", [9; 16], "octocat");
     asked.session_id = Some(session.id);
     Record {
         token_use: Some(TokenUse {

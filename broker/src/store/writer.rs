@@ -6,7 +6,6 @@
 
 use std::collections::HashSet;
 
-use domain::audit::leaf;
 use domain::lease::State;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
@@ -15,6 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::audit::Entry;
 use super::data_keys::generation_column;
 use super::leases::{handle_place, margin};
 use super::line::Line;
@@ -54,10 +54,9 @@ impl Handle {
 #[derive(Debug)]
 struct Prepared {
     record: Record,
-    claims: Option<String>,
     handles: Vec<Sealed>,
-    /// Canonical bytes and leaf hash of each audit record.
-    leaves: Vec<(Vec<u8>, [u8; 32])>,
+    token_key: Option<[u8; 32]>,
+    audit: Vec<Entry>,
 }
 
 #[derive(Debug)]
@@ -90,14 +89,14 @@ pub(super) fn start(target: PgConnectOptions) -> Handle {
 
 pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
     let prepared = prepare(store, record)?;
-    let token = prepared.record.token_use.as_ref().map(|token| (token.issuer.clone(), token.token_hash));
+    let token_key = prepared.token_key;
     let (answer, answered) = oneshot::channel();
     let job = Job { prepared, deferred: 0, answer };
     store.0.writer.sender.send(job).await.map_err(|_| StoreError::Stopped)?;
-    match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
+    match (answered.await.map_err(|_| StoreError::Stopped)?, token_key) {
         (Ok(()), _) => Ok(Written(())),
-        (Err(WriteError::TokenAlreadyUsed { .. }), Some((issuer, hash))) => {
-            let session = super::sessions::latest_of_token(store, &issuer, &hash).await?;
+        (Err(WriteError::TokenAlreadyUsed { .. }), Some(token_key)) => {
+            let session = super::sessions::latest_of_token(store, &token_key).await?;
             Err(WriteError::TokenAlreadyUsed { session })
         }
         (Err(error), _) => Err(error),
@@ -108,19 +107,11 @@ fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
     if record.audit.is_empty() {
         return Err(StoreError::Unrecorded);
     }
-    let claims = match &record.session {
-        Some(session) => Some(serde_json::to_string(&session.claims).map_err(|_| StoreError::Corrupt("sessions"))?),
-        None => None,
-    };
     let seal = |lease: &super::NewLease| store.0.keys.seal(handle_place(&lease.id), lease.handle.expose());
     let handles = record.leases.iter().map(seal).collect::<Result<_, _>>()?;
-    let leaves = record.audit.iter().map(|record| {
-        let canonical = record.canonical();
-        let leaf = leaf(&canonical);
-        (canonical, leaf)
-    });
-    let leaves = leaves.collect();
-    let prepared = Prepared { record, claims, handles, leaves };
+    let audit = record.audit.iter().map(Entry::of).collect::<Result<_, _>>()?;
+    let token_key = record.token_use.as_ref().map(super::TokenUse::key);
+    let prepared = Prepared { record, handles, token_key, audit };
     // The database keeps no NUL; found here it harms one record, found there the whole batch.
     if columns::texts(&prepared).any(|text| text.contains('\0')) {
         return Err(StoreError::Nul);
@@ -215,15 +206,14 @@ impl Writer {
 fn gather(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let mut batch: Vec<Job> = Vec::with_capacity(jobs.len());
     let mut rest = Vec::new();
-    let mut tokens: HashSet<(String, [u8; 32])> = HashSet::new();
+    let mut tokens: HashSet<[u8; 32]> = HashSet::new();
     for job in jobs {
         if job.answer.is_closed() {
             continue;
         }
         let alone = job.prepared.is_repeat() || job.deferred >= DEFERRALS;
         let first_alone = batch.first().is_some_and(|first: &Job| first.prepared.is_repeat() || first.deferred >= DEFERRALS);
-        let token = job.prepared.record.token_use.as_ref().map(|token| (token.issuer.clone(), token.token_hash));
-        if first_alone || (alone && !batch.is_empty()) || token.is_some_and(|token| !tokens.insert(token)) {
+        if first_alone || (alone && !batch.is_empty()) || job.prepared.token_key.is_some_and(|token| !tokens.insert(token)) {
             rest.push(job);
         } else {
             batch.push(job);
@@ -265,11 +255,10 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
     let mut tx = connection.begin().await?;
     let taken = sqlx::query!(
         "update daypass.token_uses set session_id = $1, keep_until = greatest(keep_until, $2)
-         where issuer = $3 and token_hash = $4 and session_id = $5",
+         where token_key = $3 and session_id = $4",
         token.session_id,
         token.keep_until,
-        token.issuer,
-        &token.token_hash,
+        &token.key(),
         replaces
     )
     .execute(&mut *tx)

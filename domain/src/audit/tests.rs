@@ -54,7 +54,7 @@ prop_compose! {
         personal in prop::collection::btree_map(".{0,6}", (any::<[u8; 16]>(), ".{0,12}"), 0..3),
     ) -> Record {
         record.fields = fields;
-        record.personal = personal.into_iter().map(|(name, (salt, value))| (name, Personal::new(salt, value))).collect();
+        record.personal = personal.into_iter().map(|(name, (salt, value))| (name, Personal::new(salt, value.as_str()))).collect();
         record
     }
 }
@@ -126,7 +126,26 @@ fn personal_values_are_not_in_the_bytes() {
     assert_ne!(record.personal["claim.actor"].hash(), other.hash(), "the salt must change the hash");
     let read = Record::parse(&bytes).unwrap();
     assert_eq!(read.as_text(&BTreeMap::new())["claim.actor"], "(erased)");
-    assert_eq!(read.as_text(&BTreeMap::from([("claim.actor".to_owned(), "octocat".to_owned())]))["claim.actor"], "octocat");
+    assert_eq!(read.as_text(&BTreeMap::from([("claim.actor".to_owned(), "octocat".into())]))["claim.actor"], "octocat");
+}
+
+#[test]
+fn claims_read_back_with_their_types_and_without_what_was_erased() {
+    let at = datetime!(2026-11-21 00:00 UTC);
+    let record = Record::new(Uuid::nil(), at, Kind::ExchangeGranted, Uuid::nil())
+        .field("claim.run_attempt", "1")
+        .field("run_url", "https://ci.example/1")
+        .personal("claim.actor_id", [7; 16], 48_213)
+        .personal("claim.actor", [8; 16], "48213");
+    assert_ne!(record.personal["claim.actor_id"].hash(), Personal::new([7; 16], "48213").hash(), "the type is committed to");
+    let mut personal: BTreeMap<String, Json> =
+        record.personal.iter().map(|(name, value)| (name.clone(), value.clear().unwrap().value.clone())).collect();
+    personal.insert("claim.forged".to_owned(), "x".into());
+    let read = Record::parse(&record.canonical()).unwrap();
+    let whole = Claims::default().with("run_attempt", "1").with("actor", "48213").with("actor_id", 48_213);
+    assert_eq!(read.claims(&personal), whole);
+    personal.remove("claim.actor");
+    assert_eq!(read.claims(&personal), whole.without("actor"));
 }
 
 /// Pins the format: these bytes are in databases.

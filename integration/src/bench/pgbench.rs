@@ -16,12 +16,13 @@ const TABLES: [(&str, &str); 4] =
     [("token_uses", "session_id"), ("sessions", "id"), ("audit_records", "session_id"), ("audit_personal", "record_id")];
 
 /// Columns that differ from exchange to exchange, as SQL over `ids`.
-const FRESH: [(&str, &str, &str); 15] = [
-    ("token_uses", "token_hash", "uuid_send(ids.session) || uuid_send(ids.decision)"),
+const FRESH: [(&str, &str, &str); 16] = [
+    ("token_uses", "token_key", "uuid_send(ids.session) || uuid_send(ids.decision)"),
     ("token_uses", "session_id", "ids.session"),
     ("token_uses", "keep_until", "ids.at + interval '10 minutes'"),
     ("sessions", "id", "ids.session"),
     ("sessions", "token_hash", "uuid_send(ids.decision) || uuid_send(ids.session)"),
+    ("sessions", "opened_by", "ids.record"),
     ("sessions", "opened_at", "ids.at"),
     ("sessions", "ends_at", "ids.at + interval '15 minutes'"),
     ("audit_records", "id", "ids.record"),
@@ -30,7 +31,7 @@ const FRESH: [(&str, &str, &str); 15] = [
     ("audit_records", "session_id", "ids.session"),
     ("audit_records", "leaf", "uuid_send(ids.record) || uuid_send(ids.decision)"),
     ("audit_personal", "record_id", "ids.record"),
-    ("audit_personal", "salt", "uuid_send(ids.decision)"),
+    ("audit_personal", "salts", "uuid_send(ids.decision) || uuid_send(ids.session)"),
     ("token_uses", "use_number", "1"),
 ];
 

@@ -19,7 +19,7 @@ impl House {
     }
 
     async fn first_token(&self, role: &str) -> Secret<String> {
-        let (token, now) = (bearer::new_token(&self.rooms.system).unwrap(), self.rooms.system.now());
+        let (token, now) = (bearer::new_token(&self.rooms.system, Uuid::nil()).unwrap(), self.rooms.system.now());
         let token_hash = bearer::sha256(token.expose().as_bytes());
         let mut tx = self.rooms.store.begin().await.unwrap();
         let expires_at = now + Duration::from_mins(10);
@@ -112,7 +112,7 @@ async fn the_first_operators_token_opens_one_session(pool: PgPool) {
     let holder = house.sessions.holder(token_of(&granted), house.id()).await.unwrap();
     assert!(holder.rights.contains(&"audit.read".to_owned()));
     assert_eq!(house.audit("operator.bootstrapped").await.len(), 1);
-    for bad in [&token, &Secret::from("dps_nothing"), &bearer::new_token(&house.rooms.system).unwrap()] {
+    for bad in [&token, &Secret::from("dps_nothing"), &bearer::new_token(&house.rooms.system, Uuid::nil()).unwrap()] {
         let again = operators.bootstrap(bad, house.id()).await.map(|_| ()).map_err(code);
         assert_eq!(again, Err(Code::SessionUnknown));
     }

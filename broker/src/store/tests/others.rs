@@ -151,6 +151,9 @@ async fn the_log_is_listed_by_every_condition_page_by_page(pool: PgPool) {
     sqlx::query("delete from daypass.audit_personal").execute(&pool).await.unwrap();
     let asked = store.audit(&AuditQuery { kind: text("exchange.asked"), ..Default::default() }).await.unwrap();
     assert_eq!(asked[0].entry().fields["claim.actor"], "(erased)");
+    // Nothing is decided on what is left of its claims.
+    let session = store.session(asked[0].record.session_id.unwrap()).await.unwrap().unwrap();
+    assert!(session.erased && !session.is_open(store.system().now()));
     store.close().await;
 }
 

@@ -1,3 +1,5 @@
+use domain::claims::Claims;
+
 use super::*;
 
 /// Writes all at the same time; the outcomes in order.
@@ -27,8 +29,10 @@ async fn what_is_written_reads_back_with_its_audit_record(pool: PgPool) {
     let (session, lease, asked) = (record.session.clone().unwrap(), record.leases[0].clone(), record.audit[0].clone());
     let _ = store.write(record).await.unwrap();
 
-    let held = store.session_by_token(&session.token_hash).await.unwrap().unwrap();
-    assert_eq!((held.id, held.claims, held.policy_hash), (session.id, session.claims, session.policy_hash));
+    let held = store.session_by_token(session.id, &session.token_hash).await.unwrap().unwrap();
+    let claims = Claims::default().with("run_attempt", 1).with("sub", "repo:acme/shop").with("actor", "octocat");
+    assert_eq!((held.id, held.claims, held.erased), (session.id, claims, false));
+    assert!(store.session_by_token(session.id, &[0; 32]).await.unwrap().is_none(), "the id alone opens nothing");
     assert!(close_to(held.ends_at, session.ends_at) && held.run == session.run && held.attempt.is_none());
     let leases = store.leases_of(session.id).await.unwrap();
     assert_eq!(leases.len(), 1);
@@ -38,7 +42,7 @@ async fn what_is_written_reads_back_with_its_audit_record(pool: PgPool) {
     let listed = store.audit(&domain::wire::AuditQuery::default()).await.unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].record.canonical(), asked.canonical());
-    assert_eq!(listed[0].personal["claim.actor"], "octocat");
+    assert_eq!(listed[0].personal["claim.actor"], "octocat".into());
     let entry = listed[0].entry();
     assert_eq!((entry.kind.as_str(), entry.fields["session_id"].clone()), ("exchange.asked", session.id.to_string()));
     store.close().await;
@@ -269,8 +273,8 @@ async fn a_lost_connection_fails_the_waiting_and_is_made_anew(pool: PgPool) {
     let _ = store.write(first(&store, [1; 32])).await.unwrap();
     // The use is held by another transaction, so that the writer waits inside its statement.
     let mut holder = pool.begin().await.unwrap();
-    sqlx::query("insert into daypass.token_uses values ('https://ci.example', $1, 1, $2, now())")
-        .bind([2u8; 32])
+    sqlx::query("insert into daypass.token_uses values ($1, 1, $2, now())")
+        .bind(first(&store, [2; 32]).token_use.unwrap().key())
         .bind(Uuid::nil())
         .execute(&mut *holder)
         .await

@@ -20,19 +20,15 @@ pub(super) fn texts(prepared: &Prepared) -> impl Iterator<Item = &str> {
     });
     let audit = record.audit.iter().flat_map(|record| {
         let texts = [&record.issuer, &record.project, &record.project_name, &record.role, &record.code];
-        let personal = record.personal.iter().flat_map(|(name, personal)| {
-            std::iter::once(name.as_str()).chain(personal.clear().map(|clear| clear.value.as_str()))
-        });
-        texts.into_iter().filter_map(|text| text.as_deref()).chain(personal)
+        texts.into_iter().filter_map(|text| text.as_deref())
     });
-    record.token_use.iter().map(|token| token.issuer.as_str()).chain(session).chain(leases).chain(audit)
+    session.chain(leases).chain(audit).chain(prepared.audit.iter().filter_map(|entry| entry.named.as_deref()))
 }
 
 #[derive(Default)]
 pub(super) struct Uses<'a> {
     pub(super) n: Vec<i32>,
-    pub(super) issuer: Vec<&'a str>,
-    pub(super) token_hash: Vec<&'a [u8]>,
+    pub(super) token_key: Vec<&'a [u8]>,
     pub(super) allowed: Vec<i32>,
     pub(super) session_id: Vec<Uuid>,
     pub(super) keep_until: Vec<OffsetDateTime>,
@@ -43,10 +39,9 @@ pub(super) struct Sessions<'a> {
     pub(super) n: Vec<i32>,
     pub(super) id: Vec<Uuid>,
     pub(super) token_hash: Vec<&'a [u8]>,
+    pub(super) opened_by: Vec<Uuid>,
     pub(super) issuer: Vec<&'a str>,
     pub(super) role: Vec<&'a str>,
-    pub(super) policy_hash: Vec<&'a [u8]>,
-    pub(super) claims: Vec<&'a str>,
     pub(super) project: Vec<Option<&'a str>>,
     pub(super) project_name: Vec<Option<&'a str>>,
     pub(super) run: Vec<Option<&'a str>>,
@@ -102,7 +97,7 @@ pub(super) struct Audit<'a> {
     pub(super) project_name: Vec<Option<&'a str>>,
     pub(super) role: Vec<Option<&'a str>>,
     pub(super) code: Vec<Option<&'a str>>,
-    pub(super) canonical: Vec<&'a [u8]>,
+    pub(super) packed: Vec<&'a [u8]>,
     pub(super) leaf: Vec<&'a [u8]>,
 }
 
@@ -110,9 +105,8 @@ pub(super) struct Audit<'a> {
 pub(super) struct Personal<'a> {
     pub(super) n: Vec<i32>,
     pub(super) record_id: Vec<Uuid>,
-    pub(super) name: Vec<&'a str>,
-    pub(super) salt: Vec<&'a [u8]>,
-    pub(super) value: Vec<&'a str>,
+    pub(super) named: Vec<&'a str>,
+    pub(super) salts: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -139,24 +133,23 @@ impl<'a> Columns<'a> {
     fn add(&mut self, n: i32, prepared: &'a Prepared) {
         let record = &prepared.record;
         // A use that is taken over stands in the table already.
-        if let Some(token) = record.token_use.as_ref().filter(|token| token.replaces.is_none()) {
+        let token_use = record.token_use.as_ref().filter(|token| token.replaces.is_none());
+        if let Some((token, key)) = token_use.zip(prepared.token_key.as_ref()) {
             let uses = &mut self.uses;
             uses.n.push(n);
-            uses.issuer.push(&token.issuer);
-            uses.token_hash.push(&token.token_hash);
+            uses.token_key.push(key);
             uses.allowed.push(i32::from(token.uses));
             uses.session_id.push(token.session_id);
             uses.keep_until.push(token.keep_until);
         }
-        if let Some((session, claims)) = record.session.as_ref().zip(prepared.claims.as_deref()) {
+        if let Some((session, opening)) = record.session.as_ref().zip(record.audit.first()) {
             let sessions = &mut self.sessions;
             sessions.n.push(n);
             sessions.id.push(session.id);
             sessions.token_hash.push(&session.token_hash);
+            sessions.opened_by.push(opening.id);
             sessions.issuer.push(&session.issuer);
             sessions.role.push(&session.role);
-            sessions.policy_hash.push(&session.policy_hash);
-            sessions.claims.push(claims);
             sessions.project.push(session.project.as_deref());
             sessions.project_name.push(session.project_name.as_deref());
             sessions.run.push(session.run.as_deref());
@@ -199,7 +192,7 @@ impl<'a> Columns<'a> {
             activations.state.push(activation.to.as_str());
             activations.expires_at.push(activation.expires_at);
         }
-        for (entry, (canonical, leaf)) in record.audit.iter().zip(&prepared.leaves) {
+        for (entry, written) in record.audit.iter().zip(&prepared.audit) {
             let audit = &mut self.audit;
             audit.n.push(n);
             audit.id.push(entry.id);
@@ -213,14 +206,13 @@ impl<'a> Columns<'a> {
             audit.project_name.push(entry.project_name.as_deref());
             audit.role.push(entry.role.as_deref());
             audit.code.push(entry.code.as_deref());
-            audit.canonical.push(canonical);
-            audit.leaf.push(leaf);
-            for (name, clear) in entry.personal.iter().filter_map(|(name, value)| Some((name, value.clear()?))) {
+            audit.packed.push(&written.packed);
+            audit.leaf.push(&written.leaf);
+            if let Some(named) = &written.named {
                 self.personal.n.push(n);
                 self.personal.record_id.push(entry.id);
-                self.personal.name.push(name);
-                self.personal.salt.push(&clear.salt);
-                self.personal.value.push(&clear.value);
+                self.personal.named.push(named);
+                self.personal.salts.push(&written.salts);
             }
         }
     }
