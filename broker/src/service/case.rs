@@ -19,6 +19,8 @@ pub struct Case<'a> {
     pub subject: &'a Subject,
     pub allowed: &'a Allowed,
     pub session: Uuid,
+    /// The moment of the decision, from which everything of this ask is counted.
+    pub now: OffsetDateTime,
     pub ends_at: OffsetDateTime,
 }
 
@@ -47,13 +49,7 @@ pub(super) struct Opening {
 
 impl Case<'_> {
     /// The session that this ask opens, and the use of the token that it spends.
-    pub(super) fn opening(
-        &self,
-        now: OffsetDateTime,
-        token_hash: [u8; 32],
-        idempotency: Option<[u8; 32]>,
-        token_use: TokenUse,
-    ) -> Opening {
+    pub(super) fn opening(&self, token_hash: [u8; 32], idempotency: Option<[u8; 32]>, token_use: TokenUse) -> Opening {
         let job = &self.subject.job;
         let session = NewSession {
             id: self.session,
@@ -66,7 +62,7 @@ impl Case<'_> {
             attempt: job.attempt.clone(),
             job: job.job.clone(),
             idempotency,
-            opened_at: now,
+            opened_at: self.now,
             ends_at: self.ends_at,
         };
         Opening { session, token_use }

@@ -31,6 +31,9 @@ use repeat::Repeat;
 
 /// Seconds that a token's use is remembered beyond its expiry and twice the leeway.
 const USE_MARGIN: i64 = 30;
+/// How often an ask is written: as it is, in place of its first attempt, and once more if that is gone by then.
+const ROUNDS: usize = 3;
+
 /// Exchanges tokens for credentials.
 #[derive(Clone, Debug)]
 pub struct Exchange {
@@ -63,17 +66,18 @@ impl Exchange {
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;
         let case =
-            Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, ends_at };
+            Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, now, ends_at };
+        let key = ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes()));
         let token_use = TokenUse {
             issuer: subject.issuer_url.clone(),
             token_hash: verified.token_id,
             uses: allowed.token_uses,
+            idempotency: key,
             session_id: session,
             keep_until: self.use_ends(&verified),
             replaces: None,
         };
-        let key = ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes()));
-        let opening = case.opening(now, bearer::sha256(token.expose().as_bytes()), key, token_use);
+        let opening = case.opening(bearer::sha256(token.expose().as_bytes()), key, token_use);
         let credentials = self.carry_out(&case, Some(opening), &BTreeMap::new()).await?;
         Ok(Granted {
             decision: ask.decision,
@@ -113,6 +117,7 @@ impl Exchange {
             subject: &subject,
             allowed: &allowed,
             session: session.id,
+            now: self.rooms.system.now(),
             ends_at: session.ends_at,
         };
         let credentials = self.carry_out(&case, None, &ask.inputs).await?;
@@ -215,9 +220,13 @@ impl Exchange {
         let record = Record { activate: making.activations(), audit: vec![granted], ..Record::default() };
         match rooms.store.write(record).await {
             Ok(_) => {}
-            // The sweep was faster, or the database is gone: nothing is answered and the sweep cleans up.
+            // The sweep was faster: nothing is answered and it cleans up.
             Err(WriteError::Moved) => return Err(Refusal::new(Code::CredentialNotAvailable).retry_after(5).into()),
-            Err(error) => return Err(Error::from_write(error)),
+            // It may have been written all the same, and then no sweep comes before the lease's end.
+            Err(error) => {
+                rooms.leases.give_up(making.revocable());
+                return Err(Error::from_write(error));
+            }
         }
         failpoint::pass("exchange::after_activate").await?;
         rooms.count(Ok(()));
@@ -234,25 +243,7 @@ impl Exchange {
             case.word(Kind::ExchangeAsked, Kind::SessionAsked)
         };
         let key = session.as_ref().and_then(|session| session.idempotency);
-        // Where a token has several uses, a repeat must find its own first attempt before it spends another of them.
-        let mut first = match (&token_use, key) {
-            (Some(token_use), Some(key)) if token_use.uses > 1 => self.first_attempt(token_use, &key).await?,
-            _ => None,
-        };
-        for _ in 0..2 {
-            if let Some(first) = first.take() {
-                match self.repeat(case.decision, first, key).await {
-                    Repeat::Again => {
-                        if let Some(token_use) = &mut token_use {
-                            token_use.replaces = Some(first);
-                        }
-                    }
-                    Repeat::Refuse(refusal) => {
-                        rooms.denials.record(&case.refused(), &refusal).await;
-                        return Err(refusal.into());
-                    }
-                }
-            }
+        for _ in 0..ROUNDS {
             let remark = log::decided(&rooms.system, word, &case.about(), &making.facts())?;
             let record = Record {
                 token_use: token_use.clone(),
@@ -263,9 +254,23 @@ impl Exchange {
             };
             let refusal = match rooms.store.write(record).await {
                 Ok(_) => return Ok(()),
-                Err(WriteError::TokenAlreadyUsed { session: None }) => Code::TokenAlreadyUsed.into(),
-                Err(WriteError::TokenAlreadyUsed { session: Some(latest) }) => {
-                    first = Some(latest);
+                Err(WriteError::TokenAlreadyUsed { session }) => {
+                    let repeat = match session {
+                        Some(first) => self.repeat(case.decision, first, key).await?,
+                        // What came to nothing has been given back in the meantime.
+                        None => Repeat::Anew,
+                    };
+                    let replaces = match repeat {
+                        Repeat::Anew => None,
+                        Repeat::Over(first) => Some(first),
+                        Repeat::Refuse(refusal) => {
+                            rooms.denials.record(&case.refused(), &refusal).await;
+                            return Err(refusal.into());
+                        }
+                    };
+                    if let Some(token_use) = &mut token_use {
+                        token_use.replaces = replaces;
+                    }
                     continue;
                 }
                 Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
@@ -274,7 +279,9 @@ impl Exchange {
             rooms.denials.record(&case.refused(), &refusal).await;
             return Err(refusal.into());
         }
-        Err(Refusal::new(Code::InProgress).retry_after(2).into())
+        let refusal = Refusal::new(Code::InProgress).retry_after(2);
+        rooms.denials.record(&case.refused(), &refusal).await;
+        Err(refusal.into())
     }
 
     /// Takes back what was made of an ask that failed half-way. If even that cannot be written, the sweep finds it.

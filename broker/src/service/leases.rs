@@ -45,6 +45,8 @@ const BATCH: usize = 32;
 const GRACE: Duration = Duration::from_secs(5);
 /// How long a holder who gives leases back waits for them to be gone.
 const GIVING_BACK: Duration = Duration::from_secs(8);
+/// How often it is tried to give leases back that nobody holds: for about an hour.
+const UNKNOWN: i32 = 20;
 /// A lease this long past its end calls for an operator.
 const OVERDUE: Duration = Duration::from_mins(1);
 /// After this many failures in a row a target is left alone for a while.
@@ -180,6 +182,25 @@ impl Leases {
         tx.remember(&remarks).await?;
         tx.commit().await?;
         self.wait_for(session, &mine).await
+    }
+
+    /// Gives leases back of which nobody knows whether they were granted, as soon as that can be written.
+    pub fn give_up(&self, ids: Vec<Uuid>) {
+        let leases = self.clone();
+        self.under_way.spawn(async move {
+            for attempt in 1..=UNKNOWN {
+                tokio::time::sleep(leases.back_off(attempt)).await;
+                let given_back = async {
+                    let mut tx = leases.store.begin().await?;
+                    tx.begin_release(&ids, leases.system.now()).await?;
+                    tx.commit().await
+                };
+                match given_back.await {
+                    Ok(()) => return leases.wake(),
+                    Err(error) => tracing::warn!(%error, attempt, "leases that nobody holds could not be given back yet"),
+                }
+            }
+        });
     }
 
     /// Waits a little for leases to be taken back, here or by another replica. What takes longer goes on without its holder.

@@ -18,6 +18,9 @@ use crate::store::{Activation, NewLease};
 /// A lease that is recorded but not created within this time never comes into being.
 pub const CREATE_DEADLINE: Duration = Duration::from_secs(10);
 
+/// A target's clock may be so far from ours.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5);
+
 /// One credential as it is answered.
 #[derive(Debug)]
 pub struct Given {
@@ -56,7 +59,7 @@ struct Item {
 impl Making {
     /// Names what will be made. What is local is made at once: it touches nothing, and a refusal then burns no token.
     pub async fn plan(rooms: &Rooms, case: &Case<'_>, inputs: &BTreeMap<String, serde_json::Value>) -> Result<Self, Error> {
-        let now = rooms.system.now();
+        let now = case.now;
         let deadline = now + CREATE_DEADLINE;
         let mut items = Vec::new();
         for planned in &case.allowed.credentials {
@@ -154,7 +157,7 @@ impl Making {
                 };
             let issued = issued.map_err(|error| told(case, item.engine, &item.name, error))?;
             if let Some(native) = issued.native_expiry.filter(|_| !item.plan.revocable) {
-                item.expires_at = native;
+                item.ends_with(native, self.now);
             }
             item.issued = Some(issued);
         }
@@ -164,6 +167,11 @@ impl Making {
     pub fn activations(&self) -> Vec<Activation> {
         let made = self.items.iter().filter(|item| item.plan.leased && item.order != Order::Local);
         made.map(|item| Activation { lease_id: item.lease, to: settled_state(item), expires_at: item.expires_at }).collect()
+    }
+
+    /// Leases whose credential can be taken back.
+    pub fn revocable(&self) -> Vec<Uuid> {
+        self.items.iter().filter(|item| item.plan.leased && item.plan.revocable).map(|item| item.lease).collect()
     }
 
     /// Leases of an ask that failed whose credential may exist and can be taken back.
@@ -223,6 +231,17 @@ impl Making {
             });
         }
         given
+    }
+}
+
+impl Item {
+    /// The target ends the credential itself. Where that is earlier than was planned, it is the target's limit that counts.
+    fn ends_with(&mut self, native: OffsetDateTime, now: OffsetDateTime) {
+        if native + CLOCKS_DIFFER < self.expires_at {
+            self.ttl = Duration::try_from(native - now).unwrap_or_default();
+            self.ttl_limited_by = "target";
+        }
+        self.expires_at = native;
     }
 }
 

@@ -50,6 +50,10 @@ struct Target {
 impl Target {
     const REFUSES: u8 = 1;
     const SILENT: u8 = 2;
+    /// Makes nothing, and takes back what it is asked to.
+    const FAILS: u8 = 3;
+    /// Its credentials cannot be taken back and end after a minute.
+    const FLEETING: u8 = 4;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -66,15 +70,20 @@ impl Engine for Target {
             upstream: Some(format!("dp_{}", ask.lease_id.simple())),
             connection: Some(ask.params.connection.clone()),
             handle: Secret::new(b"undo".to_vec()),
-            revocable: true,
+            revocable: self.mood.load(Ordering::Relaxed) != Self::FLEETING,
             leased: true,
         })
     }
 
-    async fn issue(&self, _: &Bench, _: &engine::Ask<'_, Self::Params>, _: &Plan) -> Result<Issued, EngineError> {
+    async fn issue(&self, bench: &Bench, _: &engine::Ask<'_, Self::Params>, _: &Plan) -> Result<Issued, EngineError> {
+        let mood = self.mood.load(Ordering::Relaxed);
+        if mood == Self::FAILS {
+            return Err(EngineError::TargetUnavailable("not now".to_owned()));
+        }
+        let native_expiry = (mood == Self::FLEETING).then(|| bench.system.now() + Duration::from_mins(1));
         self.made.fetch_add(1, Ordering::Relaxed);
         let values = BTreeMap::from([("password".to_owned(), Secret::from("made"))]);
-        Ok(Issued { values, native_expiry: None, facts: BTreeMap::new() })
+        Ok(Issued { values, native_expiry, facts: BTreeMap::new() })
     }
 
     async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {

@@ -52,6 +52,10 @@ impl Line {
 
 /// A connection to `target`, or the reason why there is none, in time.
 pub(super) async fn connect(target: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    let timed_out = |_| sqlx::Error::Io(std::io::ErrorKind::TimedOut.into());
-    timeout(CONNECTING, PgConnection::connect_with(target)).await.map_err(timed_out)?
+    in_time(CONNECTING, PgConnection::connect_with(target)).await
+}
+
+/// What `work` comes to, or an error of the line after `limit`: a server that was cut off never answers.
+pub(super) async fn in_time<T>(limit: Duration, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(limit, work).await.unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))
 }

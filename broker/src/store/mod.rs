@@ -77,8 +77,8 @@ impl Store {
         let pool = options.pool().connect_lazy_with(target.clone());
         migrate::check(&pool).await?;
         let keys = Arc::new(Keys::load_or_make(pool.clone(), system.clone(), seal).await?);
-        let secrets = Secrets::new(pool.clone(), target.clone(), keys.clone());
-        let writer = writer::start(target);
+        let secrets = Secrets::new(pool.clone(), target.clone(), keys.clone(), options.patience());
+        let writer = writer::start(target, options.patience());
         Ok(Self(Arc::new(Inner { pool, system, keys, connections: Connections::default(), secrets, writer })))
     }
 

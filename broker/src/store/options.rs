@@ -70,6 +70,11 @@ impl Options {
         ])
     }
 
+    /// How long a server that says nothing is believed to be there. It ends every statement itself before that.
+    pub(super) const fn patience(&self) -> Duration {
+        Duration::from_millis(self.statement_timeout_ms.saturating_add(3_000))
+    }
+
     /// A connection is asked whether it lives when it comes back, and again only if it has then been idle for a while: a
     /// question before each of a thousand reads a second costs as much as the reads.
     pub(super) fn pool(&self) -> PgPoolOptions {

@@ -28,6 +28,8 @@ pub struct TokenUse {
     pub token_hash: [u8; 32],
     /// How many uses the role allows.
     pub uses: u16,
+    /// SHA-256 of the idempotency key. A key that has spent a use of this token spends no further one.
+    pub idempotency: Option<[u8; 32]>,
     /// The session that the use opens.
     pub session_id: Uuid,
     /// The row is kept so long: until no verifier accepts the token any more.
@@ -110,7 +112,8 @@ pub(super) fn token_key(issuer: &str, token_hash: &[u8; 32]) -> [u8; 32] {
 /// Why a record was not written. Nothing of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
-    /// Every use of the token is spent; the session that the latest use opened.
+    /// Every use of the token is spent, or its key has spent one: the session that the key opened, else the one that the
+    /// latest use opened. `None`: no use of it stands any more.
     #[error("the token has been used before")]
     TokenAlreadyUsed { session: Option<Uuid> },
     #[error("the role has as many live leases as it may have")]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::secret::Secret;
 use serde_json::value::RawValue;
@@ -100,8 +101,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new(pool: PgPool, target: PgConnectOptions, keys: Arc<Keys>) -> Self {
-        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(target)) }))
+    pub(super) fn new(pool: PgPool, target: PgConnectOptions, keys: Arc<Keys>, patience: Duration) -> Self {
+        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(target, patience)) }))
     }
 
     fn shelf(&self) -> Result<&Shelf, StoreError> {

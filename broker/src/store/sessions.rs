@@ -6,7 +6,6 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::audit::Stored;
-use super::record::token_key;
 use super::{NewSession, Store, StoreError, Tx, one_row};
 
 /// What a verified token opened.
@@ -35,17 +34,6 @@ impl Session {
     pub fn is_open(&self, now: OffsetDateTime) -> bool {
         self.ended_at.is_none() && now < self.ends_at && !self.erased
     }
-}
-
-/// A session with what a repeat of its exchange has to know.
-#[derive(Clone, Debug)]
-pub struct Opened {
-    pub session: Session,
-    pub use_number: i32,
-    /// A credential is being made at this moment.
-    pub pending: bool,
-    /// Leases under which a credential may be alive.
-    pub open_leases: Vec<Uuid>,
 }
 
 struct Row {
@@ -118,53 +106,6 @@ impl Store {
         .await?
         .map(Session::try_from)
         .transpose()
-    }
-
-    /// The sessions that a CI token opened, the latest use first.
-    pub async fn sessions_by_use(&self, issuer: &str, token_hash: &[u8; 32]) -> Result<Vec<Opened>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select u.use_number, s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project,
-                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at,
-                      exists (select from daypass.leases l where l.session_id = s.id and l.state = 'pending') as "pending!",
-                      array(select l.id from daypass.leases l
-                            where l.session_id = s.id and l.due_at is not null) as "open_leases!"
-               from daypass.token_uses u
-               join daypass.sessions s on s.id = u.session_id
-               join daypass.audit_records r on r.id = s.opened_by
-               left join daypass.audit_personal p on p.record_id = s.opened_by
-               where u.token_key = $1
-               order by u.use_number desc"#,
-            &token_key(issuer, token_hash)
-        )
-        .fetch_all(self.pool())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Opened {
-                    use_number: row.use_number,
-                    pending: row.pending,
-                    open_leases: row.open_leases,
-                    session: Row {
-                        id: row.id,
-                        issuer: row.issuer,
-                        role: row.role,
-                        packed: row.packed,
-                        leaf: row.leaf,
-                        named: row.named,
-                        project: row.project,
-                        project_name: row.project_name,
-                        run: row.run,
-                        attempt: row.attempt,
-                        job: row.job,
-                        idempotency: row.idempotency,
-                        opened_at: row.opened_at,
-                        ends_at: row.ends_at,
-                        ended_at: row.ended_at,
-                    }
-                    .try_into()?,
-                })
-            })
-            .collect()
     }
 
     /// Forgets up to `limit` uses whose tokens no verifier accepts any more.
@@ -240,11 +181,18 @@ impl Tx {
     }
 }
 
-/// The session that the latest use of a token opened: ids of sessions grow with time.
-pub(super) async fn latest_of_token(store: &Store, token_key: &[u8; 32]) -> Result<Option<Uuid>, StoreError> {
+/// The session that a use of the token with this key opened, else the one that the latest use opened: ids of sessions grow
+/// with time.
+pub(super) async fn opened_by_token(
+    store: &Store,
+    token_key: &[u8; 32],
+    idempotency: Option<&[u8; 32]>,
+) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(
-        "select session_id from daypass.token_uses where token_key = $1 order by session_id desc limit 1",
-        token_key
+        "select u.session_id from daypass.token_uses u join daypass.sessions s on s.id = u.session_id where u.token_key = $1
+         order by s.idempotency is not distinct from $2 desc, u.session_id desc limit 1",
+        token_key,
+        idempotency.map(<[u8; 32]>::as_slice)
     )
     .fetch_optional(store.pool())
     .await?)

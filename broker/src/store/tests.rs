@@ -92,6 +92,7 @@ fn first(store: &Store, token: [u8; 32]) -> Record {
             issuer: "https://ci.example".to_owned(),
             token_hash: token,
             uses: 1,
+            idempotency: None,
             session_id: session.id,
             keep_until: store.system().now() + Duration::minutes(12),
             replaces: None,

@@ -5,6 +5,7 @@
 //! its commit; when the connection is lost in between, nobody is.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use domain::lease::State;
 use sqlx::postgres::PgConnectOptions;
@@ -17,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use super::audit::Entry;
 use super::data_keys::generation_column;
 use super::leases::{handle_place, margin};
-use super::line::Line;
+use super::line::{Line, in_time};
 use super::{Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
 
@@ -70,7 +71,10 @@ struct Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Written,
-    Used,
+    /// Every use is spent, or one is by the same key.
+    Spent,
+    /// Another replica took the use at the same moment.
+    Raced,
     /// Refused whatever else is in the batch.
     Quota,
     /// Refused only because of what came before it in the batch, which may have been refused itself.
@@ -80,23 +84,24 @@ enum Verdict {
 }
 
 /// Starts the task; it ends when the last handle is gone.
-pub(super) fn start(target: PgConnectOptions) -> Handle {
+pub(super) fn start(target: PgConnectOptions, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    task.spawn(Writer(Line::new(target)).run(receiver, closing.clone()));
+    let writer = Writer { line: Line::new(target), patience };
+    task.spawn(writer.run(receiver, closing.clone()));
     Handle { sender, closing, task }
 }
 
 pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
     let prepared = prepare(store, record)?;
-    let token_key = prepared.token_key;
+    let token = prepared.record.token_use.as_ref().map(|token| (token.key(), token.idempotency));
     let (answer, answered) = oneshot::channel();
     let job = Job { prepared, deferred: 0, answer };
     store.0.writer.sender.send(job).await.map_err(|_| StoreError::Stopped)?;
-    match (answered.await.map_err(|_| StoreError::Stopped)?, token_key) {
+    match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
         (Ok(()), _) => Ok(Written(())),
-        (Err(WriteError::TokenAlreadyUsed { .. }), Some(token_key)) => {
-            let session = super::sessions::latest_of_token(store, &token_key).await?;
+        (Err(WriteError::TokenAlreadyUsed { .. }), Some((key, idempotency))) => {
+            let session = super::sessions::opened_by_token(store, &key, idempotency.as_ref()).await?;
             Err(WriteError::TokenAlreadyUsed { session })
         }
         (Err(error), _) => Err(error),
@@ -123,7 +128,10 @@ fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
 }
 
 #[derive(Debug)]
-struct Writer(Line);
+struct Writer {
+    line: Line,
+    patience: Duration,
+}
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Job>, closing: CancellationToken) {
@@ -155,12 +163,12 @@ impl Writer {
                 waiting.extend(self.write(batch).await);
             }
         }
-        self.0.close().await;
+        self.line.close().await;
     }
 
     /// Writes a batch and answers its callers; returns what has to go into the next one.
     async fn write(&mut self, batch: Vec<Job>) -> Vec<Job> {
-        let connection = match self.0.get().await {
+        let connection = match self.line.get().await {
             Ok(connection) => connection,
             Err(error) => {
                 let error = StoreError::Unreachable(error);
@@ -170,10 +178,13 @@ impl Writer {
             }
         };
         let prepared: Vec<&Prepared> = batch.iter().map(|job| &job.prepared).collect();
-        let outcome = match prepared.as_slice() {
-            [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
-            all => statement::write(connection, all).await,
+        let written = async {
+            match prepared.as_slice() {
+                [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
+                all => statement::write(connection, all).await,
+            }
         };
+        let outcome = in_time(self.patience, written).await;
         match outcome {
             Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
             Err(error) => self.fail(batch, error).await,
@@ -185,7 +196,7 @@ impl Writer {
     async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) -> Vec<Job> {
         let error = StoreError::from(error);
         if !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_)) {
-            self.0.lose();
+            self.line.lose();
         }
         let mut rest = Vec::new();
         if batch.len() > 1 && matches!(error, StoreError::Database(_)) {
@@ -228,8 +239,8 @@ fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
     let alone = job.deferred >= DEFERRALS;
     let answer = match verdict {
         Verdict::Written => Ok(()),
-        // Another replica took the same use number at the same moment; there may be another.
-        Verdict::Used if uses > 1 && job.deferred < RACES && !job.prepared.is_repeat() => {
+        // There may be another use.
+        Verdict::Raced if uses > 1 && job.deferred < RACES => {
             job.deferred = job.deferred.saturating_add(1);
             return Some(job);
         }
@@ -237,7 +248,7 @@ fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
             job.deferred = job.deferred.saturating_add(1);
             return Some(job);
         }
-        Verdict::Used => Err(WriteError::TokenAlreadyUsed { session: None }),
+        Verdict::Spent | Verdict::Raced => Err(WriteError::TokenAlreadyUsed { session: None }),
         Verdict::Quota | Verdict::Crowded => Err(WriteError::Quota),
         Verdict::Moved => Err(WriteError::Moved),
         Verdict::SessionEnded => Err(WriteError::SessionEnded),
@@ -250,7 +261,7 @@ fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
 /// A safe repeat: takes the use over from the session that it replaces, then writes the rest.
 async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Result<Verdict, sqlx::Error> {
     let Some((token, replaces)) = prepared.record.token_use.as_ref().and_then(|token| Some((token, token.replaces?))) else {
-        return Ok(Verdict::Used);
+        return Ok(Verdict::Spent);
     };
     let mut tx = connection.begin().await?;
     let taken = sqlx::query!(
@@ -265,7 +276,7 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
     .await?;
     if !super::one_row(&taken) {
         tx.rollback().await?;
-        return Ok(Verdict::Used);
+        return Ok(Verdict::Spent);
     }
     let verdict = statement::write(&mut tx, &[prepared]).await?.first().copied().unwrap_or(Verdict::Moved);
     if verdict == Verdict::Written {

@@ -49,7 +49,7 @@ pub struct Planned {
     /// Templates filled.
     pub params: Value,
     pub ttl: Duration,
-    /// `request`, `credential`, `role`, `engine`, `job` or `session`.
+    /// `request`, `credential`, `role`, `engine`, `job` or `session`; where a target ends it earlier, `target`.
     pub ttl_limited_by: &'static str,
 }
 

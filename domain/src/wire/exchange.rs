@@ -91,7 +91,7 @@ pub struct CredentialAnswer {
     /// Seconds it was granted for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl: Option<u64>,
-    /// Which limit decided the time to live: request, credential, role, engine, job or session.
+    /// Which limit decided the time to live: request, credential, role, engine, job, session or target.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ttl_limited_by: Option<String>,
     /// Whether it can be taken back before it ends.

@@ -156,3 +156,57 @@ async fn keys_that_are_fetched_again_change_nothing(pool: PgPool) {
     house.exchange(house.ask(&house.token("shop"))).await.unwrap();
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_repeat_after_an_ask_that_came_to_nothing_is_never_told_that_its_token_is_used(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let token = house.token("shop");
+    house.target.mood(Target::FAILS);
+    let failed = house.exchange(with_key(house.ask(&token), "k")).await;
+    assert_eq!(failed.map(|_| ()), Err(Code::CredentialNotAvailable));
+    house.target.mood(0);
+    let granted = loop {
+        match house.exchange(with_key(house.ask(&token), "k")).await {
+            Ok(granted) => break granted,
+            Err(code) => assert_eq!(code, Code::InProgress),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(house.states(granted.session).await, [State::Active]);
+    assert_eq!(house.exchange(house.ask(&token)).await.map(|_| ()), Err(Code::TokenAlreadyUsed));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_credential_lasts_as_long_as_its_role_says_and_no_second_less(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "session_ttl = \"10m\"")).await;
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    let given = &granted.credentials[0];
+    assert_eq!((given.ttl, given.ttl_limited_by), (Some(Duration::from_mins(10)), Some("role")));
+    assert_eq!(given.expires_at, Some(granted.session_ends));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_the_target_ends_earlier_is_told_with_the_targets_end(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    house.target.mood(Target::FLEETING);
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    let given = &granted.credentials[0];
+    assert_eq!((given.ttl.map(|ttl| ttl.as_secs().div_ceil(10)), given.ttl_limited_by), (Some(6), Some("target")));
+    assert!(given.expires_at.unwrap() < house.rooms.system.now() + Duration::from_secs(61));
+    let fields = &house.audit("exchange.granted").await[0].fields;
+    assert_eq!(fields["credential.it.ttl_limited_by"], "target");
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn leases_of_which_nobody_knows_are_given_back(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    house.rooms.leases.give_up(vec![granted.credentials[0].lease.unwrap()]);
+    while house.states(granted.session).await != [State::Revoked] {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    house.close().await;
+}

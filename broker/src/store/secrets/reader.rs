@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
@@ -11,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::store::StoreError;
-use crate::store::line::Line;
+use crate::store::line::{Line, in_time};
 
 const BATCH: usize = 64;
 const WAITING: usize = 1024;
@@ -63,14 +64,14 @@ impl Handle {
 }
 
 /// Starts the task; it ends when the last handle is gone.
-pub(super) fn start(target: PgConnectOptions) -> Handle {
+pub(super) fn start(target: PgConnectOptions, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    task.spawn(run(Line::new(target), receiver, closing.clone()));
+    task.spawn(run(Line::new(target), patience, receiver, closing.clone()));
     Handle { sender, closing, task }
 }
 
-async fn run(mut line: Line, mut receiver: mpsc::Receiver<Ask>, closing: CancellationToken) {
+async fn run(mut line: Line, patience: Duration, mut receiver: mpsc::Receiver<Ask>, closing: CancellationToken) {
     let mut asks = Vec::with_capacity(BATCH);
     loop {
         let taken = tokio::select! {
@@ -87,18 +88,18 @@ async fn run(mut line: Line, mut receiver: mpsc::Receiver<Ask>, closing: Cancell
         for ask in asks.drain(..) {
             waiting.entry(ask.which).or_default().push(ask.answer);
         }
-        answer(&mut line, waiting).await;
+        answer(&mut line, patience, waiting).await;
     }
     line.close().await;
 }
 
-async fn answer(line: &mut Line, waiting: HashMap<Which, Vec<oneshot::Sender<Answer>>>) {
+async fn answer(line: &mut Line, patience: Duration, waiting: HashMap<Which, Vec<oneshot::Sender<Answer>>>) {
     let (which, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().unzip();
-    let mut found = read(line, &which).await;
+    let mut found = in_time(patience, read(line, &which)).await;
     if found.is_err() {
         // Reading changes nothing, so a connection that was lost costs a second try and no answer.
         line.lose();
-        found = read(line, &which).await;
+        found = in_time(patience, read(line, &which)).await;
     }
     match found {
         Ok(rows) => {

@@ -32,6 +32,7 @@ pub(super) struct Uses<'a> {
     pub(super) allowed: Vec<i32>,
     pub(super) session_id: Vec<Uuid>,
     pub(super) keep_until: Vec<OffsetDateTime>,
+    pub(super) idempotency: Vec<Option<&'a [u8]>>,
 }
 
 #[derive(Default)]
@@ -141,6 +142,7 @@ impl<'a> Columns<'a> {
             uses.allowed.push(i32::from(token.uses));
             uses.session_id.push(token.session_id);
             uses.keep_until.push(token.keep_until);
+            uses.idempotency.push(token.idempotency.as_ref().map(<[u8; 32]>::as_slice));
         }
         if let Some((session, opening)) = record.session.as_ref().zip(record.audit.first()) {
             let sessions = &mut self.sessions;

@@ -16,28 +16,27 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
     let rows = sqlx::query!(
         r#"
         with use_wanted as (
-            select * from unnest($1::integer[], $2::bytea[], $3::integer[], $4::uuid[],
-                                 $5::timestamptz[])
-                as u (n, token_key, allowed, session_id, keep_until)
+            select * from unnest($1::integer[], $2::bytea[], $3::integer[], $4::uuid[], $5::timestamptz[], $6::bytea[])
+                as u (n, token_key, allowed, session_id, keep_until, idempotency)
         ),
         lease_wanted as (
-            select * from unnest($6::integer[], $7::uuid[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::text[],
-                                 $13::text[], $14::text[], $15::boolean[], $16::bytea[], $17::integer[],
-                                 $18::timestamptz[], $19::timestamptz[], $20::timestamptz[], $21::bigint[])
+            select * from unnest($7::integer[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
+                                 $14::text[], $15::text[], $16::boolean[], $17::bytea[], $18::integer[],
+                                 $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::bigint[])
                 as l (n, id, session_id, role, credential, engine, connection, upstream, state, revocable, handle,
                       generation, issued_at, expires_at, due_at, most)
         ),
         activation as (
-            select * from unnest($22::integer[], $23::uuid[], $24::text[], $25::timestamptz[])
+            select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[])
                 as a (n, lease_id, state, expires_at)
         ),
 
         -- What the batch builds on is locked, so that its state holds until the commit.
         pending as materialized (
-            select l.id, l.state from daypass.leases l where l.id = any($23::uuid[]) order by l.id for no key update
+            select l.id, l.state from daypass.leases l where l.id = any($24::uuid[]) order by l.id for no key update
         ),
         held as materialized (
-            select s.id, s.ended_at from daypass.sessions s where s.id = any($26::uuid[])
+            select s.id, s.ended_at from daypass.sessions s where s.id = any($27::uuid[])
                 and exists (select count(*) from pending) order by s.id for share
         ),
 
@@ -55,11 +54,26 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             join role_live r on r.role = w.role
         ),
 
+        -- The lowest free number: a use that came to nothing was given back and leaves a gap. None where all are spent, or
+        -- where the same key has spent one.
+        numbered as materialized (
+            select w.*, case when w.allowed = 1 then 1 when exists (
+                select from daypass.token_uses t join daypass.sessions s on s.id = t.session_id
+                where t.token_key = w.token_key and s.idempotency = w.idempotency) then null else (
+                select min(g.number) from generate_series(1, w.allowed) as g (number)
+                where not exists (
+                    select from daypass.token_uses t
+                    where t.token_key = w.token_key and t.use_number = g.number)) end as number
+            from use_wanted w
+        ),
+
         refused as materialized (
-            select a.n, 'moved' as why from activation a left join pending p on p.id = a.lease_id
+            select n, 'spent' as why from numbered where number is null
+            union all
+            select a.n, 'moved' from activation a left join pending p on p.id = a.lease_id
                 where p.state is distinct from 'pending'
             union all
-            select h.n, 'session_ended' from unnest($27::integer[], $26::uuid[]) as h (n, id)
+            select h.n, 'session_ended' from unnest($28::integer[], $27::uuid[]) as h (n, id)
                 where not exists (select from held where held.id = h.id and held.ended_at is null)
             union all
             select n, case when bool_or(alone) then 'quota' else 'crowded' end from crowd where together group by n
@@ -68,23 +82,14 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         -- The use is spent by whoever inserts it first, on whichever replica.
         spent as (
             insert into daypass.token_uses (token_key, use_number, session_id, keep_until)
-            select u.token_key, u.number, u.session_id, u.keep_until
-            from (
-                -- The lowest free number: a use that came to nothing was given back and leaves a gap.
-                select w.*, case when w.allowed = 1 then 1 else (
-                    select min(g.number) from generate_series(1, w.allowed) as g (number)
-                    where not exists (
-                        select from daypass.token_uses t
-                        where t.token_key = w.token_key and t.use_number = g.number)) end as number
-                from use_wanted w
-            ) u
-            where u.number <= u.allowed and not exists (select from refused where refused.n = u.n)
+            select u.token_key, u.number, u.session_id, u.keep_until from numbered u
+            where not exists (select from refused where refused.n = u.n)
             order by u.token_key
             on conflict do nothing
             returning token_key
         ),
         accepted as materialized (
-            select r.n from unnest($28::integer[]) as r (n)
+            select r.n from unnest($29::integer[]) as r (n)
             where not exists (select from refused where refused.n = r.n)
               and not exists (
                 select from use_wanted u where u.n = r.n and not exists (
@@ -96,9 +101,9 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                                           idempotency, opened_at, ends_at)
             select s.id, s.token_hash, s.opened_by, s.issuer, s.role, s.project, s.project_name, s.run, s.attempt, s.job,
                    s.idempotency, s.opened_at, s.ends_at
-            from unnest($29::integer[], $30::uuid[], $31::bytea[], $32::uuid[], $33::text[],
-                        $34::text[], $35::text[], $36::text[], $37::text[], $38::text[],
-                        $39::text[], $40::bytea[], $41::timestamptz[], $42::timestamptz[])
+            from unnest($30::integer[], $31::uuid[], $32::bytea[], $33::uuid[], $34::text[],
+                        $35::text[], $36::text[], $37::text[], $38::text[], $39::text[],
+                        $40::text[], $41::bytea[], $42::timestamptz[], $43::timestamptz[])
                 as s (n, id, token_hash, opened_by, issuer, role, project, project_name, run, attempt, job, idempotency,
                       opened_at, ends_at)
             where s.n in (select n from accepted)
@@ -119,9 +124,9 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                                                project_name, role, code, packed, leaf)
             select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project,
                    r.project_name, r.role, r.code, r.packed, r.leaf
-            from unnest($43::integer[], $44::uuid[], $45::timestamptz[], $46::text[], $47::uuid[],
-                        $48::uuid[], $49::uuid[], $50::text[], $51::text[],
-                        $52::text[], $53::text[], $54::text[], $55::bytea[], $56::bytea[])
+            from unnest($44::integer[], $45::uuid[], $46::timestamptz[], $47::text[], $48::uuid[],
+                        $49::uuid[], $50::uuid[], $51::text[], $52::text[],
+                        $53::text[], $54::text[], $55::text[], $56::bytea[], $57::bytea[])
                 as r (n, id, at, kind, decision_id, session_id, lease_id, issuer, project, project_name, role, code,
                       packed, leaf)
             where r.n in (select n from accepted)
@@ -129,18 +134,19 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         named as (
             insert into daypass.audit_personal (record_id, named, salts)
             select p.record_id, p.named::json, p.salts
-            from unnest($57::integer[], $58::uuid[], $59::text[], $60::bytea[])
+            from unnest($58::integer[], $59::uuid[], $60::text[], $61::bytea[])
                 as p (n, record_id, named, salts)
             where p.n in (select n from accepted)
         )
         select r.n as "n!", a.n is not null as "written!", (select min(f.why) from refused f where f.n = r.n) as why
-        from unnest($28::integer[]) as r (n) left join accepted a on a.n = r.n
+        from unnest($29::integer[]) as r (n) left join accepted a on a.n = r.n
         "#,
         &uses.n,
         &uses.token_key as _,
         &uses.allowed,
         &uses.session_id,
         &uses.keep_until,
+        &uses.idempotency as _,
         &leases.n,
         &leases.id,
         &leases.session_id,
@@ -200,11 +206,12 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
     .fetch_all(connection)
     .await?;
 
-    let mut verdicts = vec![Verdict::Used; records.len()];
+    let mut verdicts = vec![Verdict::Raced; records.len()];
     for row in rows {
         let verdict = match (row.written, row.why.as_deref()) {
             (true, _) => Verdict::Written,
-            (false, None) => Verdict::Used,
+            (false, None) => Verdict::Raced,
+            (false, Some("spent")) => Verdict::Spent,
             (false, Some("quota")) => Verdict::Quota,
             (false, Some("crowded")) => Verdict::Crowded,
             (false, Some("session_ended")) => Verdict::SessionEnded,
