@@ -34,7 +34,8 @@ pub(super) async fn token(env: &Environment, wanted: &Wanted) -> Result<Option<F
         }
     };
     let url = with_audience(trusted_url(url, REQUEST_URL)?, &wanted.audience);
-    let http = Http::new("GitHub's ID token endpoint", "DAYPASS_CI_CACERT", wanted.ci_ca_file.as_deref(), &url)?;
+    let http =
+        Http::new("GitHub's ID token endpoint", "DAYPASS_CI_CACERT", wanted.ci_ca_file.as_deref(), &url)?.with_stop(&wanted.stop);
     let mut call = Call::new(Method::GET, url, Repeat::Always)
         .secret_header(AUTHORIZATION, Zeroizing::new(format!("bearer {bearer}")).as_str())?;
     call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));

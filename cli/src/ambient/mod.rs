@@ -12,6 +12,7 @@ use domain::secret::Secret;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::stop::Stop;
 use crate::surroundings::Environment;
 
 /// What the caller said about the token.
@@ -24,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) token_env: Option<String>,
     /// The authority behind the CI system's token endpoint, where it is a private one.
     pub(crate) ci_ca_file: Option<PathBuf>,
+    /// Ends the asking.
+    pub(crate) stop: Stop,
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use crate::deliver::env::exports;
 use crate::deliver::github::append_env;
 use crate::deliver::naming::{Variables, variables};
 use crate::failure::Result;
+use crate::session::Place;
 use crate::verbs::obtain::{Obtained, obtain};
 
 #[derive(Args, Debug)]
@@ -61,7 +62,7 @@ pub(super) fn keep_for_release(context: &Context, obtained: &Obtained) {
     if !obtained.fresh {
         return;
     }
-    if let Err(failure) = context.keep().and_then(|keep| keep.save(&obtained.session)) {
+    if let Err(failure) = context.keep().and_then(|keep| keep.add(&obtained.session, Place::Last)) {
         context.out.warning("the session cannot be kept, so `daypass release` cannot end what was issued", &failure);
     }
 }

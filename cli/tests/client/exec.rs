@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use crate::broker::{Broker, PASSWORD, REGISTRY, SESSION, TOKEN, problem};
+use crate::broker::{Broker, PASSWORD, REGISTRY, SESSION, TOKEN, granted, problem};
 use crate::run::{Job, Ran};
 
 /// What the command sees, as `env -0` prints it.
@@ -186,6 +187,25 @@ fn within_a_login_only_its_own_leases_are_released() {
     let seen = environment(&Ran::of(&mut job.bare(&["exec", "-C", "db", "--", "env", "-0"])).ok());
     assert_eq!(seen["PGPASSWORD"], PASSWORD);
     assert_eq!(broker.lines()[before..], ["POST /api/v1/session/credentials", "DELETE /api/v1/leases/lease-db"]);
+}
+
+#[test]
+fn leases_are_given_back_side_by_side() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    job.run(&["login"]).ok();
+    let mut granted = granted("shop-deploy", &["db".to_owned()], None);
+    for name in ["db-2", "db-3", "db-4"] {
+        let mut another = granted["credentials"]["db"].clone();
+        another["lease_id"] = format!("lease-{name}").into();
+        broker.slow(&format!("DELETE /api/v1/leases/lease-{name}"), Duration::from_secs(4));
+        granted["credentials"][name] = another;
+    }
+    broker.once("POST /api/v1/session/credentials", 200, Vec::new(), granted.to_string());
+    let started = std::time::Instant::now();
+    Ran::of(&mut job.bare(&["exec", "--", "true"])).ok();
+    assert!(started.elapsed() < Duration::from_secs(11), "{:?}", started.elapsed());
+    assert_eq!(broker.lines().iter().filter(|line| line.starts_with("DELETE /api/v1/leases/")).count(), 4);
 }
 
 #[test]

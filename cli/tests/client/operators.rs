@@ -77,7 +77,7 @@ fn audit_records_cannot_write_on_the_terminal() {
         Vec::new(),
         serde_json::json!({"records": [{"id": "r", "at": "2026-01-01T00:00:00Z", "kind": "k", "leaf": "", "fields": {"project": "\u{1b}[2Jx"}}]}).to_string(),
     );
-    assert!(!Ran::of(&mut job.bare(&["--color", "always", "audit", "list"])).ok().contains("[2J\u{1b}"));
+    assert!(!Ran::of(&mut job.bare(&["--color", "always", "audit", "list"])).ok().contains("\u{1b}[2J"));
     let json = Ran::of(&mut job.bare(&["--format", "json", "audit", "list"])).ok();
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&json).expect("json")["records"][0]["fields"]["code"],
