@@ -4,7 +4,7 @@ use clap::Args;
 
 use crate::args::Asking;
 use crate::context::Context;
-use crate::deliver::env::exports;
+use crate::deliver::env::{exports, unset};
 use crate::deliver::github::append_env;
 use crate::deliver::naming::{Variables, variables};
 use crate::failure::Result;
@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
     env.asking.tidy();
     let file = if env.github { Some(context.github_env()?) } else { None };
     let obtained = obtain(context, &env.asking, &env.credentials).await?;
-    let Variables { all: variables, notes, .. } = variables(&obtained.issued.credentials, env.prefix);
+    let Variables { all: variables, notes, displaced } = variables(&obtained.issued.credentials, env.prefix);
     for note in &notes {
         context.out.note(note);
     }
@@ -41,7 +41,11 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
                 variables.iter().map(|variable| (variable.name.as_str(), variable.value.expose().as_str())).collect();
             context.out.json(&map)
         }
-        None => exports(&variables).and_then(|lines| context.out.raw(lines.as_bytes())),
+        None => exports(&variables).and_then(|lines| {
+            let rivals: Vec<&str> = displaced.iter().map(String::as_str).filter(|name| context.env.var(name).is_some()).collect();
+            context.out.raw(unset(&rivals).as_bytes())?;
+            context.out.raw(lines.as_bytes())
+        }),
     };
     match delivered {
         Ok(()) => {

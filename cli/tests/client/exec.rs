@@ -116,10 +116,26 @@ fn files_live_in_memory_as_long_as_the_command() {
 fn files_are_not_overruled_by_what_the_job_had() {
     let broker = Broker::start();
     let job = Job::at(&broker);
-    let had = [("AWS_ACCESS_KEY_ID", "AKIAOLD"), ("PGPASSWORD", "old"), ("OTHER", "kept")];
+    let had = [("AWS_ACCESS_KEY_ID", "AKIAOLD"), ("PGPASSWORD", "old"), ("OTHER", "kept"), ("PGPASSFILE", "old")];
     let seen = environment(&Ran::of(job.daypass(&["exec", "--files", "--", "env", "-0"]).envs(had)).ok());
     assert_eq!(seen["OTHER"], "kept");
     assert!(!seen.contains_key("AWS_ACCESS_KEY_ID") && !seen.contains_key("PGPASSWORD"));
+    assert_ne!(seen["PGPASSFILE"], "old");
+}
+
+#[test]
+fn what_programs_would_prefer_is_not_inherited() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let rivals = [("AWS_WEB_IDENTITY_TOKEN_FILE", "/x"), ("AWS_ROLE_ARN", "arn"), ("PGSERVICE", "prod"), ("PGHOSTADDR", "::1")];
+    for mode in [&["exec", "--"][..], &["exec", "--files", "--"]] {
+        let seen = environment(&Ran::of(job.daypass(&[mode, &["env", "-0"]].concat()).envs(rivals)).ok());
+        assert!(rivals.iter().all(|(name, _)| !seen.contains_key(*name)), "{mode:?}: {seen:?}");
+    }
+    let prefixed = environment(&Ran::of(job.daypass(&["exec", "--prefix", "--", "env", "-0"]).envs(rivals)).ok());
+    assert_eq!(prefixed["PGSERVICE"], "prod");
+    let exports = Ran::of(job.daypass(&["env"]).env("PGSERVICE", "prod").env("PGSERVICEFILE", "/x")).ok();
+    assert!(exports.starts_with("unset PGSERVICE PGSERVICEFILE\n"), "{exports}");
 }
 
 #[test]
