@@ -9,6 +9,7 @@ mod explanation;
 mod failure;
 mod harden;
 mod http;
+mod input;
 mod issued;
 mod policy;
 mod render;

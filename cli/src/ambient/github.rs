@@ -52,7 +52,7 @@ pub(super) async fn token(env: &Environment, wanted: &Wanted) -> Result<Option<F
         add_mask(minted.expose());
     }
     let place = "GitHub's ID token endpoint";
-    Ok(Some(Found { token: tidy(minted.expose().clone(), place)?, place: place.to_owned() }))
+    Ok(Some(Found { token: tidy(minted.expose(), place)?, place: place.to_owned() }))
 }
 
 /// The address has a query already (`?api-version=…`); the audience is escaped, as an audience is an address itself.

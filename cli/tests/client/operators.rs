@@ -69,8 +69,10 @@ fn audit_records_cannot_write_on_the_terminal() {
     let broker = Broker::start();
     let job = logged_in(&broker);
     let table = Ran::of(&mut job.bare(&["audit", "list", "--code", "role_not_allowed", "--limit", "5"])).ok();
-    assert!(table.contains("exchange.denied") && table.contains("o/r"), "{table}");
+    assert!(table.contains("exchange.denied") && table.contains("o/r") && table.contains("01-01 00:00:00"), "{table}");
     assert_eq!(broker.lines().last().map(String::as_str), Some("GET /api/v1/audit?code=role_not_allowed&limit=5"));
+    let more = Ran::of(&mut job.bare(&["audit", "list", "--limit", "1"]));
+    assert!(more.stderr.contains("more: --before r-1"), "{}", more.stderr);
     broker.once(
         "GET /api/v1/audit",
         200,
