@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use integration::ci::Ci;
 use integration::ground::{Ground, operator_claims};
+use integration::replica::PATIENCE;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
@@ -108,8 +109,8 @@ async fn a_slow_issuer_holds_nobody_else_up() {
     let good = ci.github(&operator_claims()).unwrap();
     let answer = replica.native.exchange(&good, json!({"role": "operators"})).await.unwrap();
     assert_eq!(answer.status, 200);
-    assert!(began.elapsed() < Duration::from_secs(3), "it waited for the other's issuer: {:?}", began.elapsed());
+    assert!(!waiting.is_finished(), "it waited for the other's issuer: {:?}", began.elapsed());
     let answer = waiting.await.unwrap();
     assert_eq!((answer.status, answer.code().as_str()), (503, "keys_unavailable"), "{answer:?}");
-    assert!(began.elapsed() < Duration::from_secs(9), "it gives up in time: {:?}", began.elapsed());
+    assert!(began.elapsed() < PATIENCE, "it gives up in time: {:?}", began.elapsed());
 }
