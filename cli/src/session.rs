@@ -248,8 +248,8 @@ fn job(env: &Environment) -> String {
 /// Holds other commands off. Only where nobody else can hold us off: others cannot open a folder that is closed to them.
 fn alone(folder: &Path) -> Option<File> {
     let folder = File::open(folder).ok()?;
-    let closed = folder.metadata().is_ok_and(|about| about.mode() & 0o077 == 0);
-    (closed && flock(&folder, FlockOperation::LockExclusive).is_ok()).then_some(folder)
+    let open_to_others = folder.metadata().is_ok_and(|about| about.mode() & 0o077 != 0);
+    (!open_to_others && flock(&folder, FlockOperation::LockExclusive).is_ok()).then_some(folder)
 }
 
 fn nofollow() -> i32 {

@@ -32,6 +32,8 @@ pub(crate) struct Obtained {
 
 /// Asks with the kept session where there is one that fits, else opens a new one.
 pub(crate) async fn obtain(context: &Context, asking: &Asking, credentials: &[String]) -> Result<Obtained> {
+    // Before a session that tells it is forgotten.
+    let address = context.address();
     if !names_another_token(asking) {
         let fits = |session: &Session| session.address.is_some() && asking.role.as_ref().is_none_or(|role| *role == session.role);
         while let Some(session) = context.kept()?.into_iter().find(fits) {
@@ -43,15 +45,18 @@ pub(crate) async fn obtain(context: &Context, asking: &Asking, credentials: &[St
             }
         }
     }
-    exchange(context, asking, Some(credentials)).await
+    exchange_at(context, &address?, asking, Some(credentials)).await
 }
 
 /// Exchanges this job's token, whatever is kept: for these credentials, for all of the role where none is named, or with
 /// `None` for a session alone.
 pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: Option<&[String]>) -> Result<Obtained> {
-    let address = context.address()?;
-    let api = context.broker(&address)?;
-    let found = discover(&context.env, &wanted(context, asking, &address)).await?;
+    exchange_at(context, &context.address()?, asking, credentials).await
+}
+
+async fn exchange_at(context: &Context, address: &Url, asking: &Asking, credentials: Option<&[String]>) -> Result<Obtained> {
+    let api = context.broker(address)?;
+    let found = discover(&context.env, &wanted(context, asking, address)).await?;
     let session_only = credentials.is_none();
     let credentials = credentials.unwrap_or_default();
     let ask = Exchange {

@@ -128,7 +128,7 @@ fn serve(mut stream: impl Read + Write, state: &Mutex<State>) {
         let what = format!("{} {path}", asked.method);
         (state.canned.get_mut(&what).and_then(VecDeque::pop_front), state.slow.get(&what).copied())
     };
-    pause.map(std::thread::sleep);
+    std::thread::sleep(pause.unwrap_or_default());
     let answer = canned.unwrap_or_else(|| usual(&asked, &path));
     let mut text = format!("HTTP/1.1 {} Status\r\ncontent-length: {}\r\nconnection: close\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {

@@ -149,9 +149,14 @@ fn a_session_that_the_broker_ended_is_replaced() {
     std::fs::rename(job.path("token"), job.path("id")).expect("renamed");
     broker.once("POST /api/v1/session/credentials", 401, Vec::new(), problem(401, "session_unknown"));
     let id_token = std::fs::read_to_string(job.path("id")).expect("read");
-    let read = Ran::of(job.bare(&["read", "registry.password"]).env("DAYPASS_ID_TOKEN", id_token.trim()));
-    assert_eq!(read.ok(), format!("{REGISTRY}\n"));
+    // Nothing but the session tells the address.
+    let read = |id_token: &str| {
+        Ran::of(job.bare(&["read", "registry.password"]).env_remove("DAYPASS_ADDR").env("DAYPASS_ID_TOKEN", id_token)).ok()
+    };
+    assert_eq!(read(id_token.trim()), format!("{REGISTRY}\n"));
     assert_eq!(broker.lines()[1..], ["POST /api/v1/session/credentials", "POST /api/v1/exchange"]);
+    assert_eq!(read(""), format!("{REGISTRY}\n"));
+    assert_eq!(broker.lines()[3..], ["POST /api/v1/session/credentials"], "the dead one is not tried again");
 }
 
 #[test]

@@ -200,7 +200,7 @@ mod tests {
         let secret = Secret::from("not in there");
         let pump = tokio::spawn(pump(from, to, Masker::new(Patterns::new(std::iter::once(&secret))), end));
         let mut shown = String::new();
-        tokio::time::timeout(Duration::from_secs(60), reader.read_to_string(&mut shown)).await.expect("an end").expect("read");
+        tokio::time::timeout(Duration::from_mins(1), reader.read_to_string(&mut shown)).await.expect("an end").expect("read");
         pump.await.expect("ended");
         assert!(shown == text, "{} of {}", shown.len(), text.len());
         drop(command);
