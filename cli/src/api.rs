@@ -2,13 +2,13 @@
 
 use domain::secret::Secret;
 use domain::wire::{
-    AuditList, AuditQuery, ExchangeAnswer, LeaseAnswer, LeaseList, ReleaseAnswer, SecretAnswer, SecretHistory, SecretList,
-    SecretWrite, SecretWritten, SessionAsk, WhoAmI,
+    AuditList, AuditQuery, ExchangeAnswer, LeaseList, ReleaseAnswer, SecretAnswer, SecretHistory, SecretList, SecretWrite,
+    SecretWritten, SessionAsk, WhoAmI,
 };
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use url::Url;
 use zeroize::Zeroizing;
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::http::{Answer, Call, DEADLINE, Http, Repeat};
 
 /// One listener of the broker, with the session that speaks to it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Api {
     http: Http,
     base: Url,
@@ -89,17 +89,13 @@ impl Api {
         self.get(self.url(["leases"])?).await
     }
 
-    pub(crate) async fn release_lease(&self, id: &str, deadline: Duration) -> Result<Option<LeaseAnswer>> {
-        self.delete(self.url(["leases", id])?, deadline).await.map(|answer| match answer {
-            Some(Released::One(lease)) => Some(lease),
-            Some(Released::All(all)) => all.leases.into_iter().next(),
-            None => None,
-        })
+    pub(crate) async fn release_lease(&self, id: &str, deadline: Duration) -> Result<ReleaseAnswer> {
+        self.delete(self.url(["leases", id])?, deadline).await
     }
 
     /// Releases every lease of the session and ends it.
     pub(crate) async fn end_session(&self, deadline: Duration) -> Result<ReleaseAnswer> {
-        Ok(self.delete(self.url(["session"])?, deadline).await?.unwrap_or(ReleaseAnswer { leases: Vec::new() }))
+        self.delete(self.url(["session"])?, deadline).await
     }
 
     pub(crate) async fn put_secret(&self, at: &SecretPath, write: &SecretWrite) -> Result<SecretWritten> {
@@ -130,7 +126,7 @@ impl Api {
     }
 
     /// The versions as they are afterwards. None named means the newest.
-    pub(crate) async fn delete_secret(&self, at: &SecretPath, versions: &[u32], destroy: bool) -> Result<Option<SecretHistory>> {
+    pub(crate) async fn delete_secret(&self, at: &SecretPath, versions: &[u32], destroy: bool) -> Result<SecretHistory> {
         let mut url = self.secret_url(at)?;
         if !versions.is_empty() {
             let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
@@ -169,13 +165,11 @@ impl Api {
         self.run(self.authorised(Call::new(Method::GET, url, Repeat::Always))?).await
     }
 
-    /// `None` where there is nothing left to tell (204).
-    async fn delete<T: DeserializeOwned>(&self, url: Url, deadline: Duration) -> Result<Option<T>> {
+    async fn delete<T: DeserializeOwned>(&self, url: Url, deadline: Duration) -> Result<T> {
         let mut call = self.authorised(Call::new(Method::DELETE, url, Repeat::Always))?;
         call.deadline = deadline;
-        let answer = self.http.send(&call).await?;
-        self.check(&answer)?;
-        if answer.body.is_empty() { Ok(None) } else { self.read(&answer).map(Some) }
+        call.stoppable = false;
+        self.run(call).await
     }
 
     async fn run<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
@@ -231,14 +225,6 @@ impl Api {
             .extend(segments);
         Ok(url)
     }
-}
-
-/// The broker may tell of the one lease or of a list of one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Released {
-    All(ReleaseAnswer),
-    One(LeaseAnswer),
 }
 
 pub(crate) fn no_session() -> Failure {

@@ -107,3 +107,9 @@ fn clear<T>(value: &mut Option<T>, is_empty: impl Fn(&T) -> bool) {
         *value = None;
     }
 }
+
+/// `NAME=VALUE`.
+pub(crate) fn name_and_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
+}

@@ -2,16 +2,10 @@
 
 use std::fmt::Write as _;
 
-use anstyle::{AnsiColor, Style};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::render::clean;
-
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const STRONG: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
+use crate::render::{BAD, FAINT, GOOD, STRONG, clean};
 
 /// `domain::policy::Explanation` from the reading side. What a newer broker adds is not shown, only passed on as JSON.
 #[derive(Debug, Deserialize)]

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Failure, Result};
 use crate::render::Out;
+use crate::stop::Stop;
 
 /// All attempts of one call together.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
@@ -28,7 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 pub(crate) enum Repeat {
     /// Reading, deleting, or carrying an idempotency key.
     Always,
-    /// Only when the other side certainly did nothing: no connection, or it said so (429, 503).
+    /// Only when the other side certainly did nothing: no connection, or a refusal that comes before any work.
     IfNotBegun,
 }
 
@@ -39,11 +40,13 @@ pub(crate) struct Call {
     pub(crate) body: Option<Zeroizing<Vec<u8>>>,
     pub(crate) repeat: Repeat,
     pub(crate) deadline: Duration,
+    /// Not begun and not repeated once this process was told to end. Giving back is not stoppable.
+    pub(crate) stoppable: bool,
 }
 
 impl Call {
     pub(crate) fn new(method: Method, url: Url, repeat: Repeat) -> Self {
-        Self { method, url, headers: HeaderMap::new(), body: None, repeat, deadline: DEADLINE }
+        Self { method, url, headers: HeaderMap::new(), body: None, repeat, deadline: DEADLINE, stoppable: true }
     }
 
     /// A header whose value must not be shown.
@@ -68,7 +71,7 @@ impl Answer {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: reqwest::Client,
     /// Who is at the other end, for messages: "the broker".
@@ -77,6 +80,7 @@ pub(crate) struct Http {
     ca_setting: &'static str,
     /// Where to say that it takes longer.
     notes: Option<Out>,
+    stop: Stop,
 }
 
 impl Http {
@@ -98,7 +102,7 @@ impl Http {
                 .because(&error)
                 .fix(format!("install the system's CA certificates or name a file: {ca_setting}"))
         })?;
-        Ok(Self { client, peer, ca_setting, notes: None })
+        Ok(Self { client, peer, ca_setting, notes: None, stop: Stop::default() })
     }
 
     /// Says on standard error when an answer takes more than one attempt.
@@ -108,25 +112,37 @@ impl Http {
         self
     }
 
+    /// Ends the asking when this process is told to end.
+    #[must_use]
+    pub(crate) fn with_stop(mut self, stop: &Stop) -> Self {
+        self.stop = stop.clone();
+        self
+    }
+
     /// The answer, whatever its status. Repeats within the call's deadline; a failure means that no answer was had.
     pub(crate) async fn send(&self, call: &Call) -> Result<Answer> {
+        if call.stoppable && self.stop.told().is_some() {
+            return Err(Failure::local("told to end before the next request"));
+        }
         let until = Instant::now() + call.deadline;
         let mut pause = FIRST_PAUSE;
+        let mut said = None;
         loop {
             let outcome = self.attempt(call, until).await;
             let wait = match &outcome {
                 Ok(answer) => match again(answer, call.repeat) {
                     Again::After(told) => told,
                     Again::Soon => pause,
-                    Again::No => return outcome.map_err(|error| self.explain(&call.url, &error)),
+                    Again::No => return self.outcome(call, outcome, said),
                 },
                 Err(error) if is_distrust(error) => return Err(self.explain(&call.url, error)),
                 Err(error) if error.is_connect() || call.repeat == Repeat::Always => pause,
                 Err(error) => return Err(self.explain(&call.url, error)),
             };
+            let wait = jittered(wait);
             // A repeat that could not end in time is worth less than the reason known now.
             if Instant::now() + wait >= until {
-                return outcome.map_err(|error| self.explain(&call.url, &error));
+                return self.outcome(call, outcome, said);
             }
             if let Some(out) = self.notes
                 && pause == FIRST_PAUSE
@@ -135,8 +151,20 @@ impl Http {
                 let why = if outcome.is_ok() { "cannot do it yet" } else { "does not answer yet" };
                 out.note(&format!("{} at {place} {why}; trying for {} s", self.peer, call.deadline.as_secs()));
             }
-            tokio::time::sleep(jittered(wait)).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.wait(), if call.stoppable => return self.outcome(call, outcome, said),
+            }
+            said = outcome.ok().or(said);
             pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// What is told in the end. A refusal says more than the silence of a later attempt.
+    fn outcome(&self, call: &Call, last: Result<Answer, reqwest::Error>, said: Option<Answer>) -> Result<Answer> {
+        match (last, said) {
+            (Ok(answer), _) | (Err(_), Some(answer)) => Ok(answer),
+            (Err(error), None) => Err(self.explain(&call.url, &error)),
         }
     }
 
@@ -205,14 +233,17 @@ fn again(answer: &Answer, repeat: Repeat) -> Again {
     let problem = answer.problem();
     let code = problem.as_ref().map(|problem| problem.code.as_str());
     let when = answer.retry_after.map_or(Again::Soon, Again::After);
+    // Any other code may stand for a fault in the middle of the work, with only its answer lost.
+    if repeat == Repeat::IfNotBegun && !matches!(code, Some("overloaded" | "rate_limited" | "keys_unavailable")) {
+        return Again::No;
+    }
     match answer.status.as_u16() {
         // A quota does not pass by waiting, a rate limit does and says so.
         429 => answer.retry_after.map_or(Again::No, Again::After),
         409 if code == Some("in_progress") => when,
         // The target's permissions are wrong; a second try changes nothing.
         500.. if code == Some("target_refused") => Again::No,
-        503 => when,
-        500.. if repeat == Repeat::Always => when,
+        500.. => when,
         _ => Again::No,
     }
 }
@@ -263,50 +294,4 @@ fn read_certificates(path: &Path, setting: &str) -> Result<Vec<Certificate>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn takes_plain_http_for_loopback_only() {
-        for good in ["https://broker.example", "http://127.0.0.1:8080", "http://[::1]:1", "http://localhost:9"] {
-            assert!(trusted_url(good, "--address").is_ok(), "{good}");
-        }
-        for bad in [
-            "http://broker.example",
-            "http://127.0.0.1.example",
-            "http://localhost.example",
-            "http://10.0.0.1",
-            "https://user:pw@broker.example",
-            "ftp://broker.example",
-            "broker.example",
-            "",
-        ] {
-            assert!(trusted_url(bad, "--address").is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn repeats_only_what_can_help() {
-        let answer = |status: u16, retry_after: Option<u64>, code: &str| {
-            Answer {
-            status: StatusCode::from_u16(status).expect("a status"),
-            body: Zeroizing::new(
-                serde_json::json!({"type": "", "title": "", "status": status, "code": code, "detail": "", "decision_id": "", "server_time": "2026-01-01T00:00:00Z"})
-                    .to_string()
-                    .into_bytes(),
-            ),
-            retry_after: retry_after.map(Duration::from_secs),
-        }
-        };
-        let second = Again::After(Duration::from_secs(1));
-        for denial in [400, 401, 403, 404, 409] {
-            assert_eq!(again(&answer(denial, Some(1), "role_not_allowed"), Repeat::Always), Again::No, "{denial}");
-        }
-        assert_eq!(again(&answer(429, None, "lease_quota_exceeded"), Repeat::Always), Again::No);
-        assert_eq!(again(&answer(429, Some(1), "rate_limited"), Repeat::IfNotBegun), second);
-        assert_eq!(again(&answer(409, Some(1), "in_progress"), Repeat::Always), second);
-        assert_eq!(again(&answer(502, None, "target_refused"), Repeat::Always), Again::No);
-        assert_eq!(again(&answer(502, None, "unavailable"), Repeat::Always), Again::Soon);
-        assert_eq!(again(&answer(502, None, "unavailable"), Repeat::IfNotBegun), Again::No);
-    }
-}
+mod tests;

@@ -9,10 +9,12 @@ mod explanation;
 mod failure;
 mod harden;
 mod http;
+mod input;
 mod issued;
 mod policy;
 mod render;
 mod session;
+mod stop;
 mod surroundings;
 mod verbs;
 
@@ -24,6 +26,7 @@ use crate::args::Global;
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
+use crate::stop::Stop;
 use crate::surroundings::Environment;
 use crate::verbs::{audit, env, exec, lease, login, policy as policies, read, release, secret, whoami};
 
@@ -71,7 +74,7 @@ fn main() -> ExitCode {
     let mut cli = Cli::parse();
     cli.global.tidy();
     let out = Out::new(cli.global.format, cli.global.color);
-    let context = Context { global: cli.global, env: Environment::of_process(), out };
+    let context = Context { global: cli.global, env: Environment::of_process(), out, stop: Stop::default() };
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -6,17 +6,18 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use domain::wire::Problem;
 use serde::Serialize;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::ambient::Glance;
 use crate::args::{Color, Format};
 use crate::failure::{Failure, Result};
 
-const ERROR: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default().bold();
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+pub(crate) const STRONG: Style = Style::new().bold();
+pub(crate) const FAINT: Style = Style::new().dimmed();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
-const LABEL: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Out {
@@ -68,7 +69,7 @@ impl Out {
             }
         }
         let mut text = String::new();
-        line(&mut text, &heads.map(str::to_owned), &widths, LABEL);
+        line(&mut text, &heads.map(str::to_owned), &widths, STRONG);
         for row in &rows {
             line(&mut text, row, &widths, Style::new());
         }
@@ -80,7 +81,7 @@ impl Out {
         let width = pairs.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         let mut text = String::new();
         for (name, value) in pairs {
-            let _ = writeln!(text, "{LABEL}{name:width$}{LABEL:#}  {}", clean(value));
+            let _ = writeln!(text, "{STRONG}{name:width$}{STRONG:#}  {}", clean(value));
         }
         styled(&text)
     }
@@ -117,14 +118,14 @@ impl Out {
         if let Some(problem) = &failure.problem {
             describe_problem(&mut text, problem, failure.token.as_deref());
         } else {
-            let _ = writeln!(text, "{ERROR}error:{ERROR:#} {}", clean(&failure.title));
+            let _ = writeln!(text, "{BAD}error:{BAD:#} {}", clean(&failure.title));
             for cause in &failure.causes {
-                let _ = writeln!(text, "  {LABEL}because{LABEL:#}   {}", clean(cause));
+                let _ = writeln!(text, "  {STRONG}because{STRONG:#}   {}", clean(cause));
             }
         }
         if let Some(remedy) = &failure.remedy {
             let mut lines = remedy.lines();
-            let _ = writeln!(text, "  {LABEL}fix{LABEL:#}       {}", clean(lines.next().unwrap_or_default()));
+            let _ = writeln!(text, "  {STRONG}fix{STRONG:#}       {}", clean(lines.next().unwrap_or_default()));
             for line in lines {
                 let _ = writeln!(text, "            {}", clean(line));
             }
@@ -134,20 +135,20 @@ impl Out {
 }
 
 fn describe_problem(text: &mut String, problem: &Problem, token: Option<&Glance>) {
-    let _ = writeln!(text, "{ERROR}error:{ERROR:#} {LABEL}{}{LABEL:#}: {}", clean(&problem.code), clean(&problem.title));
-    let _ = writeln!(text, "  {LABEL}fix{LABEL:#}       {}", clean(&problem.detail));
+    let _ = writeln!(text, "{BAD}error:{BAD:#} {STRONG}{}{STRONG:#}: {}", clean(&problem.code), clean(&problem.title));
+    let _ = writeln!(text, "  {STRONG}fix{STRONG:#}       {}", clean(&problem.detail));
     for hint in &problem.hints {
-        let _ = writeln!(text, "  {LABEL}hint{LABEL:#}      {}", clean(hint));
+        let _ = writeln!(text, "  {STRONG}hint{STRONG:#}      {}", clean(hint));
     }
-    let _ = writeln!(text, "  {LABEL}decision{LABEL:#}  {}", clean(&problem.decision_id));
+    let _ = writeln!(text, "  {STRONG}decision{STRONG:#}  {}", clean(&problem.decision_id));
     let _ = writeln!(
         text,
-        "  {LABEL}server{LABEL:#}    {}{}",
+        "  {STRONG}server{STRONG:#}    {}{}",
         moment(problem.server_time),
         token.map(|token| age(problem, token)).unwrap_or_default()
     );
     if let Some(token) = token {
-        let _ = writeln!(text, "  {LABEL}token{LABEL:#}     {FAINT}from{FAINT:#} {}", clean(&token.place));
+        let _ = writeln!(text, "  {STRONG}token{STRONG:#}     {FAINT}from{FAINT:#} {}", clean(&token.place));
         for (name, value) in &token.claims {
             let _ = writeln!(text, "            {FAINT}{name}{FAINT:#} {}", clean(value));
         }
@@ -207,6 +208,33 @@ pub(crate) fn moment(at: OffsetDateTime) -> String {
     at.replace_nanosecond(0).unwrap_or(at).format(&Rfc3339).unwrap_or_else(|_| at.unix_timestamp().to_string())
 }
 
+/// Enough to find it by in a list: month, day and time, in UTC.
+pub(crate) fn short_moment(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    format!("{:02}-{:02} {:02}:{:02}:{:02}", u8::from(at.month()), at.day(), at.hour(), at.minute(), at.second())
+}
+
+/// How many there are of something, in words: "1 problem", "2 problems".
+pub(crate) fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
 pub(crate) fn clean(text: &str) -> String {
     text.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_as_people_do() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "problem")), ["0 problems", "1 problem", "2 problems"]);
+    }
+
+    #[test]
+    fn a_short_moment_is_in_utc() {
+        let at = OffsetDateTime::UNIX_EPOCH.to_offset(time::UtcOffset::from_hms(2, 0, 0).expect("an offset"));
+        assert_eq!(short_moment(at), "01-01 00:00:00");
+    }
 }

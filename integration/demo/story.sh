@@ -77,7 +77,7 @@ no_canary_sings() {
     [ -z "$value" ] || printf '%s\n%s\n' "$value" "$(printf %s "$value" | od -An -v -tx1 | tr -d ' \n')"
   done >"$bird"
   [ -s "$bird" ] || die "the jobs left no secrets to look for"
-  for place in "$work"/*.log "$work/pg/server.log" "$work/transcript" "$work/database.sql"; do
+  for place in "$work"/*.log "$work/pg/server.log" "$work/aws/log" "$work/transcript" "$work/database.sql"; do
     [ -e "$place" ] || continue
     ! grep -qFf "$bird" "$place" || die "a secret stands in $place"
     fact clean "${place#"$work"/} ($(wc -c <"$place") bytes)"

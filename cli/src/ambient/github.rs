@@ -34,7 +34,8 @@ pub(super) async fn token(env: &Environment, wanted: &Wanted) -> Result<Option<F
         }
     };
     let url = with_audience(trusted_url(url, REQUEST_URL)?, &wanted.audience);
-    let http = Http::new("GitHub's ID token endpoint", "DAYPASS_CI_CACERT", wanted.ci_ca_file.as_deref(), &url)?;
+    let http =
+        Http::new("GitHub's ID token endpoint", "DAYPASS_CI_CACERT", wanted.ci_ca_file.as_deref(), &url)?.with_stop(&wanted.stop);
     let mut call = Call::new(Method::GET, url, Repeat::Always)
         .secret_header(AUTHORIZATION, Zeroizing::new(format!("bearer {bearer}")).as_str())?;
     call.headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -51,7 +52,7 @@ pub(super) async fn token(env: &Environment, wanted: &Wanted) -> Result<Option<F
         add_mask(minted.expose());
     }
     let place = "GitHub's ID token endpoint";
-    Ok(Some(Found { token: tidy(minted.expose().clone(), place)?, place: place.to_owned() }))
+    Ok(Some(Found { token: tidy(minted.expose(), place)?, place: place.to_owned() }))
 }
 
 /// The address has a query already (`?api-version=…`); the audience is escaped, as an audience is an address itself.

@@ -11,7 +11,7 @@ pub(super) fn token(env: &Environment, wanted: &Wanted) -> Result<Option<Found>>
     let name = wanted.token_env.as_deref().unwrap_or(VARIABLE);
     if let Some(value) = env.var(name) {
         let place = format!("the variable {name}");
-        return Ok(Some(Found { token: tidy(value.to_owned(), &place)?, place }));
+        return Ok(Some(Found { token: tidy(value, &place)?, place }));
     }
     if env.is_true("GITLAB_CI") {
         return Err(Failure::usage(format!("this GitLab job has no variable {name}")).fix(format!(

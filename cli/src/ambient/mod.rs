@@ -12,6 +12,7 @@ use domain::secret::Secret;
 use serde_json::Value;
 
 use crate::failure::{Failure, Result};
+use crate::stop::Stop;
 use crate::surroundings::Environment;
 
 /// What the caller said about the token.
@@ -24,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) token_env: Option<String>,
     /// The authority behind the CI system's token endpoint, where it is a private one.
     pub(crate) ci_ca_file: Option<PathBuf>,
+    /// Ends the asking.
+    pub(crate) stop: Stop,
 }
 
 #[derive(Debug)]
@@ -61,14 +64,9 @@ pub(crate) const TOKEN_VARIABLES: [&str; 6] = [
 ];
 
 /// A token is one line of printable characters without spaces; one trailing newline is an artefact of files and pipes.
-fn tidy(mut text: String, place: &str) -> Result<Secret<String>> {
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    let token = Secret::new(text);
+fn tidy(text: &str, place: &str) -> Result<Secret<String>> {
+    let line = text.strip_suffix('\n').map_or(text, |line| line.strip_suffix('\r').unwrap_or(line));
+    let token = Secret::from(line);
     if token.expose().is_empty() {
         return Err(Failure::usage(format!("{place} is empty")));
     }
@@ -133,7 +131,7 @@ mod tests {
 
     #[test]
     fn trims_one_newline_and_nothing_else() {
-        let tidied = |text: &str| tidy(text.to_owned(), "the file").map(|token| token.expose().clone()).ok();
+        let tidied = |text: &str| tidy(text, "the file").map(|token| token.expose().clone()).ok();
         assert_eq!(tidied("a.b.c\n").as_deref(), Some("a.b.c"));
         assert_eq!(tidied("a.b.c\r\n").as_deref(), Some("a.b.c"));
         assert_eq!(tidied("a.b.c\n\n"), None);

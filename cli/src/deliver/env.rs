@@ -5,6 +5,11 @@ use zeroize::Zeroizing;
 use crate::deliver::naming::Variable;
 use crate::failure::{Failure, Result};
 
+/// A line for `eval` that takes variables away.
+pub(crate) fn unset(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("unset {}\n", names.join(" ")) }
+}
+
 /// Lines for `eval`. A value holding NUL cannot be a variable and is refused.
 pub(crate) fn exports(variables: &[Variable]) -> Result<Zeroizing<String>> {
     let mut lines = Zeroizing::new(String::new());

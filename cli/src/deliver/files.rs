@@ -10,7 +10,7 @@ use domain::secret::Secret;
 use rustix::fs::{FlockOperation, flock};
 use zeroize::Zeroizing;
 
-use crate::deliver::naming::{Variables, exact, expected, with_expected_names};
+use crate::deliver::naming::{Variables, exact, expected, has_names_of_its_own, with_expected_names};
 use crate::failure::{Failure, Result};
 use crate::issued::Credential;
 use crate::surroundings::Environment;
@@ -41,7 +41,7 @@ pub(crate) fn deliver(
     for credential in credentials {
         for field in credential.fields() {
             let name = exact(&credential.name, field.name);
-            if files.written.contains(&files.folder.join(&name)) {
+            if files.has(&name) {
                 named.notes.push(format!("{name}_FILE would stand for two values; the first one keeps it"));
                 continue;
             }
@@ -50,21 +50,27 @@ pub(crate) fn deliver(
         }
     }
     for (credential, in_front) in with_expected_names(credentials, prefix, &mut named.notes) {
+        named.displace(credential, &in_front);
         for field in credential.fields() {
             for name in expected(credential, field.name) {
                 if !field.confidential {
-                    named.add(format!("{in_front}{name}"), field.value.clone());
-                } else if matches!(credential.engine.as_str(), "aws" | "postgres") {
+                    named.add_usual(credential, format!("{in_front}{name}"), field.value.clone());
+                } else if has_names_of_its_own(credential) {
                     named.displaced.push(format!("{in_front}{name}"));
                 } else {
                     let path = files.path_of(&exact(&credential.name, field.name));
-                    named.add(format!("{in_front}{name}_FILE"), path);
+                    named.add_usual(credential, format!("{in_front}{name}_FILE"), path);
                 }
             }
         }
         if let Some((name, content)) = client_file(credential) {
-            let path = files.write(&format!("{in_front}{name}"), content.as_bytes())?;
-            named.add(format!("{in_front}{name}"), path);
+            let name = format!("{in_front}{name}");
+            if files.has(&name) {
+                named.notes.push(format!("{name} would stand for two files; the first one keeps it"));
+                continue;
+            }
+            let path = files.write(&name, content.as_bytes())?;
+            named.add(name, path);
         }
     }
     Ok((files, named))
@@ -122,6 +128,10 @@ impl Files {
         let alive =
             made.map_err(|error| Failure::local(format!("the folder {} cannot be made", folder.display())).because(&error))?;
         Ok(Self { folder, written: Vec::new(), _alive: alive })
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.written.contains(&self.folder.join(name))
     }
 
     fn path_of(&self, name: &str) -> Secret<String> {
@@ -284,6 +294,26 @@ mod tests {
         remove_left_behind(parent.path());
         assert!(!left.exists());
         assert!(alive.exists() && young.exists() && other.exists());
+    }
+
+    #[test]
+    fn credentials_whose_names_look_alike_get_files_all_the_same() {
+        let [a, b] = ["a-b", "a_b"].map(|name| {
+            let mut db = db();
+            name.clone_into(&mut db.name);
+            db
+        });
+        let (_files, named) = deliver(&Environment::default(), &[a, b], true, false).expect("delivered");
+        assert!(value(&named, "A_B_PGPASSFILE").ends_with("/A_B_PGPASSFILE"));
+        assert!(named.notes.iter().any(|note| note.starts_with("A_B_PGPASSFILE")), "{:?}", named.notes);
+    }
+
+    #[test]
+    fn a_stored_secret_steers_no_program_by_a_file_either() {
+        let cloud = credential("aws", "kv", &[("config", "[default]\ncredential_process = sh")]);
+        let (_files, named) = deliver(&Environment::default(), &[cloud], false, false).expect("delivered");
+        let names: Vec<&str> = named.all.iter().map(|variable| variable.name.as_str()).collect();
+        assert_eq!(names, ["DAYPASS_AWS_CONFIG_FILE"]);
     }
 
     #[test]

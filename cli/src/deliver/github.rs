@@ -3,8 +3,8 @@
 //! Commands go to standard error. The runner reads both streams, but standard output may be captured by a shell
 //! (`$(daypass read …)`), which would keep the mask from the runner and spoil the value.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -33,8 +33,25 @@ pub(crate) fn append_env(path: &Path, variables: &[Variable]) -> Result<()> {
         refuse_nul(variable)?;
         text.push_str(&entry(&variable.name, variable.value.expose(), &format!("daypass_{}", uuid::Uuid::new_v4().simple())));
     }
-    let mut file = OpenOptions::new().append(true).open(path).map_err(|error| unwritable(path, &error))?;
-    file.write_all(text.as_bytes()).map_err(|error| unwritable(path, &error))
+    let mut append = || {
+        let mut file = OpenOptions::new().read(true).append(true).open(path)?;
+        if !ends_a_line(&mut file)? {
+            text.insert(0, '\n');
+        }
+        file.write_all(text.as_bytes())
+    };
+    append().map_err(|error| unwritable(path, &error))
+}
+
+/// Whether what is appended begins a line of its own. Another program may have left the last line open.
+fn ends_a_line(file: &mut File) -> std::io::Result<bool> {
+    if file.seek(SeekFrom::End(0))? == 0 {
+        return Ok(true);
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == [b'\n'])
 }
 
 /// The delimiter is random: a value that could guess it would set variables of its own choice.
@@ -47,7 +64,7 @@ fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// A command is one line; the runner undoes these.
-fn escape(text: &str) -> Zeroizing<String> {
+pub(crate) fn escape(text: &str) -> Zeroizing<String> {
     Zeroizing::new(text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A"))
 }
 
@@ -73,6 +90,15 @@ mod tests {
         let delimiter = lines[1].strip_prefix("KEY<<").expect("a delimiter");
         assert_eq!(lines, ["BEFORE=1", lines[1], "a", "EVIL=1", delimiter]);
         assert!(delimiter.len() > 32);
+    }
+
+    #[test]
+    fn an_open_last_line_is_ended_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("env");
+        std::fs::write(&path, "BEFORE=1").expect("written");
+        append_env(&path, &[Variable { name: "KEY".to_owned(), value: Secret::from("a") }]).expect("appended");
+        assert!(std::fs::read_to_string(&path).expect("read").starts_with("BEFORE=1\nKEY<<"));
     }
 
     #[test]

@@ -32,9 +32,10 @@ pub(crate) fn variables(credentials: &[Credential], prefix: bool) -> Variables {
         }
     }
     for (credential, in_front) in with_expected_names(credentials, prefix, &mut named.notes) {
+        named.displace(credential, &in_front);
         for field in credential.fields() {
             for name in expected(credential, field.name) {
-                named.add(format!("{in_front}{name}"), field.value.clone());
+                named.add_usual(credential, format!("{in_front}{name}"), field.value.clone());
             }
         }
     }
@@ -51,8 +52,7 @@ pub(crate) fn with_expected_names<'a>(
     let mut first: BTreeMap<&str, &str> = BTreeMap::new();
     let mut chosen = Vec::new();
     for credential in credentials {
-        let shares_names = matches!(credential.engine.as_str(), "aws" | "postgres");
-        if !shares_names {
+        if !has_names_of_its_own(credential) {
             chosen.push((credential, String::new()));
         } else if prefix {
             chosen.push((credential, format!("{}_", upper(&credential.name))));
@@ -69,6 +69,33 @@ pub(crate) fn with_expected_names<'a>(
         }
     }
     chosen
+}
+
+/// Whether programs know the engine's values by fixed names, whatever the credential is called.
+pub(crate) fn has_names_of_its_own(credential: &Credential) -> bool {
+    matches!(credential.engine.as_str(), "aws" | "postgres")
+}
+
+/// What programs of an engine prefer to the names that it is given by, or read beside them: an inherited one would have them
+/// log in as, or to, somebody else.
+fn rivals(engine: &str) -> &'static [&'static str] {
+    match engine {
+        "aws" => &[
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+            "AWS_DEFAULT_PROFILE",
+            "AWS_PROFILE",
+            "AWS_ROLE_ARN",
+            "AWS_ROLE_SESSION_NAME",
+            "AWS_SECURITY_TOKEN",
+            "AWS_SHARED_CREDENTIALS_FILE",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+        ],
+        "postgres" => &["PGHOSTADDR", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE"],
+        _ => &[],
+    }
 }
 
 /// `DAYPASS_<CREDENTIAL>_<FIELD>`.
@@ -106,11 +133,31 @@ fn upper(name: &str) -> String {
 }
 
 impl Variables {
+    /// Takes away what programs would prefer to the usual names of this credential. Names with a prefix stand beside what the
+    /// job has.
+    pub(crate) fn displace(&mut self, credential: &Credential, in_front: &str) {
+        if in_front.is_empty() {
+            self.displaced.extend(rivals(&credential.engine).iter().map(|name| (*name).to_owned()));
+        }
+    }
+
+    /// The usual name beside the exact one. Where the credential's fields choose it, it must not be one that steers programs.
+    pub(crate) fn add_usual(&mut self, credential: &Credential, name: String, value: Secret<String>) {
+        if !has_names_of_its_own(credential) && steers(&name) {
+            self.not_set(&name);
+        } else {
+            self.add(name, value);
+        }
+    }
+
+    fn not_set(&mut self, name: &str) {
+        self.notes
+            .push(format!("{name} is not set: the name steers programs or this tool; use its DAYPASS_… name or `daypass read`"));
+    }
+
     pub(crate) fn add(&mut self, name: String, value: Secret<String>) {
-        if name.starts_with(|first: char| first.is_ascii_digit()) || is_reserved(&name) {
-            self.notes.push(format!(
-                "{name} is not set: the name steers programs or this tool; use its DAYPASS_… name or `daypass read`"
-            ));
+        if name.starts_with(|first: char| first.is_ascii_digit()) || SETTINGS.contains(&name.as_str()) {
+            self.not_set(&name);
         } else if let Some(other) = self.all.iter().find(|variable| variable.name == name) {
             if other.value != value {
                 self.notes.push(format!("{name} would stand for two values; the first one keeps it"));
@@ -121,36 +168,70 @@ impl Variables {
     }
 }
 
-/// Names that change what a program runs, or where this tool sends its tokens. Whoever may write a stored secret chooses
-/// its keys, and must not get to run code in the job by it.
-fn is_reserved(name: &str) -> bool {
-    const STEERING: [&str; 19] = [
-        "BASH_ENV",
-        "ENV",
-        "GIT_ASKPASS",
-        "GIT_EDITOR",
-        "GIT_SSH",
-        "GIT_SSH_COMMAND",
-        "HOME",
-        "IFS",
-        "JAVA_TOOL_OPTIONS",
-        "NODE_OPTIONS",
-        "PATH",
-        "PERL5LIB",
-        "PERL5OPT",
-        "PROMPT_COMMAND",
-        "PYTHONPATH",
-        "PYTHONSTARTUP",
-        "RUBYOPT",
-        "RUSTC_WRAPPER",
-        "SHELL",
+/// Whether a name changes what a program runs, what it trusts or where it sends what it has. Whoever may write a stored secret
+/// chooses its fields, and must not get to run code in the job by it; so the families of such programs are left out whole. A
+/// name without an underscore (`PATH`) cannot come up: there is one between credential and field.
+fn steers(name: &str) -> bool {
+    const FAMILIES: [&str; 56] = [
+        "ACTIONS_",
+        "ALL_",
+        "ANDROID_",
+        "ANSIBLE_",
+        "AWS_",
+        "AZURE_",
+        "BASH_",
+        "BUILDKIT_",
+        "BUNDLE_",
+        "CARGO_",
+        "CGO_",
+        "CLOUDSDK_",
+        "CMAKE_",
+        "COMPOSER_",
+        "CURL_",
+        "DOCKER_",
+        "DYLD_",
+        "ELECTRON_",
+        "FTP_",
+        "GCONV_",
+        "GEM_",
+        "GIT_",
+        "GLIBC_",
+        "GOOGLE_",
+        "GRADLE_",
+        "HELM_",
+        "HTTPS_",
+        "HTTP_",
+        "JAVA_",
+        "JDK_",
+        "KUBE_",
+        "LD_",
+        "LUA_",
+        "MAVEN_",
+        "NODE_",
+        "NO_",
+        "NPM_CONFIG_",
+        "OPENSSL_",
+        "PERL_",
+        "PHP_",
+        "PIP_",
+        "PROMPT_",
+        "PYTHON",
+        "REQUESTS_",
+        "RUBY_",
+        "RUNNER_",
+        "RUSTC_",
+        "RUSTUP_",
+        "SSH_",
+        "SSL_",
+        "TF_",
+        "UV_",
+        "VAULT_",
+        "VIRTUAL_",
+        "XDG_",
+        "YARN_",
     ];
-    const FAMILIES: [&str; 6] = ["ACTIONS_", "DYLD_", "GIT_CONFIG_", "LD_", "NPM_CONFIG_", "RUNNER_"];
     const RUNNER_FILES: [&str; 5] = ["GITHUB_ENV", "GITHUB_OUTPUT", "GITHUB_PATH", "GITHUB_STATE", "GITHUB_STEP_SUMMARY"];
-    STEERING.contains(&name)
-        || RUNNER_FILES.contains(&name)
-        || SETTINGS.contains(&name)
-        || FAMILIES.iter().any(|family| name.starts_with(family))
+    RUNNER_FILES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// What this tool is configured by. Not secret, so a child keeps them; a credential never overrides them.
@@ -167,88 +248,4 @@ pub(crate) const SETTINGS: [&str; 9] = [
 ];
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::issued::tests::credential;
-
-    fn names(credentials: &[Credential], prefix: bool) -> Vec<String> {
-        let mut names: Vec<String> = variables(credentials, prefix).all.into_iter().map(|variable| variable.name).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn names_what_programs_expect() {
-        let db = credential("db", "postgres", &[("username", "u"), ("password", "p"), ("host", "h"), ("url", "postgres://")]);
-        let cloud = credential(
-            "cloud",
-            "aws",
-            &[("access_key_id", "A"), ("secret_access_key", "S"), ("session_token", "T"), ("account", "1")],
-        );
-        let registry = credential("registry-eu", "kv", &[("pass-word", "x")]);
-        assert_eq!(
-            names(&[cloud, db, registry], false),
-            [
-                "AWS_ACCESS_KEY_ID",
-                "AWS_SECRET_ACCESS_KEY",
-                "AWS_SESSION_TOKEN",
-                "DATABASE_URL",
-                "DAYPASS_CLOUD_ACCESS_KEY_ID",
-                "DAYPASS_CLOUD_ACCOUNT",
-                "DAYPASS_CLOUD_SECRET_ACCESS_KEY",
-                "DAYPASS_CLOUD_SESSION_TOKEN",
-                "DAYPASS_DB_HOST",
-                "DAYPASS_DB_PASSWORD",
-                "DAYPASS_DB_URL",
-                "DAYPASS_DB_USERNAME",
-                "DAYPASS_REGISTRY_EU_PASS_WORD",
-                "PGHOST",
-                "PGPASSWORD",
-                "PGUSER",
-                "REGISTRY_EU_PASS_WORD",
-            ]
-        );
-    }
-
-    #[test]
-    fn only_a_mode_that_needs_no_certificate_is_set() {
-        for (mode, set) in [("disable", true), ("prefer", true), ("require", true), ("verify-ca", false), ("verify-full", false)]
-        {
-            let named = names(&[credential("db", "postgres", &[("sslmode", mode)])], false);
-            assert_eq!(named.iter().any(|name| name == "PGSSLMODE"), set, "{mode}");
-            assert!(named.iter().any(|name| name == "DAYPASS_DB_SSLMODE"), "{mode}");
-        }
-    }
-
-    #[test]
-    fn the_first_of_one_engine_gets_the_usual_names_and_the_rest_are_said() {
-        let pair = [credential("a", "postgres", &[("password", "1")]), credential("b", "postgres", &[("password", "2")])];
-        let named = variables(&pair, false);
-        let usual = named.all.iter().find(|variable| variable.name == "PGPASSWORD").expect("named");
-        assert_eq!(usual.value.expose(), "1");
-        assert!(named.notes.iter().any(|note| note.starts_with("b is the second postgres")), "{:?}", named.notes);
-        assert_eq!(names(&pair, true), ["A_PGPASSWORD", "B_PGPASSWORD", "DAYPASS_A_PASSWORD", "DAYPASS_B_PASSWORD"]);
-    }
-
-    #[test]
-    fn a_stored_secret_cannot_steer_programs() {
-        let named = variables(
-            &[
-                credential("ld", "kv", &[("preload", "/x.so")]),
-                credential("git", "kv", &[("ssh_command", "sh")]),
-                credential("addr", "kv", &[]),
-            ],
-            false,
-        );
-        let names: Vec<&str> = named.all.iter().map(|variable| variable.name.as_str()).collect();
-        assert_eq!(names, ["DAYPASS_LD_PRELOAD", "DAYPASS_GIT_SSH_COMMAND"]);
-        assert_eq!(named.notes.len(), 2);
-        // A credential "operator" with a field "addr" must not redirect this tool.
-        assert!(
-            variables(&[credential("operator", "kv", &[("addr", "https://evil")])], false)
-                .all
-                .iter()
-                .all(|v| v.name != "DAYPASS_OPERATOR_ADDR")
-        );
-    }
-}
+mod tests;

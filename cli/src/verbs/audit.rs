@@ -6,7 +6,10 @@ use domain::wire::AuditQuery;
 use crate::context::Context;
 use crate::explanation::Explanation;
 use crate::failure::Result;
-use crate::render::moment;
+use crate::render::short_moment;
+
+/// The broker's, where none is asked for.
+const USUAL_LIMIT: u32 = 50;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Audit {
@@ -54,8 +57,10 @@ pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
             if context.out.is_json() {
                 return context.out.json(&list);
             }
+            let full = list.records.len() >= usize::try_from(limit.unwrap_or(USUAL_LIMIT)).unwrap_or(usize::MAX);
+            let last = list.records.last().map(|record| record.id.clone()).filter(|_| full);
             // What fits a table; `--format json` has every field.
-            let rows: Vec<[String; 7]> = list
+            let rows: Vec<[String; 6]> = list
                 .records
                 .into_iter()
                 .map(|record| {
@@ -63,10 +68,14 @@ pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
                     let [project, role, code, decision] =
                         [field("project_name").or_else(|| field("project")), field("role"), field("code"), field("decision_id")]
                             .map(|value| value.unwrap_or_else(|| "-".to_owned()));
-                    [moment(record.at), record.kind, project, role, code, decision, record.id]
+                    [short_moment(record.at), record.kind, project, role, code, decision]
                 })
                 .collect();
-            context.out.table(["AT", "KIND", "PROJECT", "ROLE", "CODE", "DECISION", "RECORD"], &rows)
+            context.out.table(["AT (UTC)", "KIND", "PROJECT", "ROLE", "CODE", "DECISION"], &rows)?;
+            if let Some(last) = last {
+                context.out.note(&format!("more: --before {last}"));
+            }
+            Ok(())
         }
         Audit::Explain { decision_id } => {
             let explanation = api.explain(&decision_id).await?;

@@ -4,10 +4,11 @@ use clap::Args;
 
 use crate::args::Asking;
 use crate::context::Context;
-use crate::deliver::env::exports;
+use crate::deliver::env::{exports, unset};
 use crate::deliver::github::append_env;
 use crate::deliver::naming::{Variables, variables};
 use crate::failure::Result;
+use crate::session::Place;
 use crate::verbs::obtain::{Obtained, obtain};
 
 #[derive(Args, Debug)]
@@ -29,7 +30,7 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
     env.asking.tidy();
     let file = if env.github { Some(context.github_env()?) } else { None };
     let obtained = obtain(context, &env.asking, &env.credentials).await?;
-    let Variables { all: variables, notes, .. } = variables(&obtained.issued.credentials, env.prefix);
+    let Variables { all: variables, notes, displaced } = variables(&obtained.issued.credentials, env.prefix);
     for note in &notes {
         context.out.note(note);
     }
@@ -40,7 +41,11 @@ pub(crate) async fn run(context: &Context, mut env: Env) -> Result<()> {
                 variables.iter().map(|variable| (variable.name.as_str(), variable.value.expose().as_str())).collect();
             context.out.json(&map)
         }
-        None => exports(&variables).and_then(|lines| context.out.raw(lines.as_bytes())),
+        None => exports(&variables).and_then(|lines| {
+            let rivals: Vec<&str> = displaced.iter().map(String::as_str).filter(|name| context.env.var(name).is_some()).collect();
+            context.out.raw(unset(&rivals).as_bytes())?;
+            context.out.raw(lines.as_bytes())
+        }),
     };
     match delivered {
         Ok(()) => {
@@ -61,7 +66,7 @@ pub(super) fn keep_for_release(context: &Context, obtained: &Obtained) {
     if !obtained.fresh {
         return;
     }
-    if let Err(failure) = context.keep().and_then(|keep| keep.save(&obtained.session)) {
+    if let Err(failure) = context.keep().and_then(|keep| keep.add(&obtained.session, Place::Last)) {
         context.out.warning("the session cannot be kept, so `daypass release` cannot end what was issued", &failure);
     }
 }

@@ -13,6 +13,7 @@ use crate::deliver::files::{self, Files};
 use crate::deliver::mask::Patterns;
 use crate::deliver::naming::{Variables, variables};
 use crate::failure::Result;
+use crate::stop::exit_code;
 use crate::verbs::obtain::{Obtained, obtain};
 use child::Child;
 use signals::Signals;
@@ -49,10 +50,19 @@ pub(crate) struct Exec {
 pub(crate) async fn run(context: &Context, mut exec: Exec) -> Result<u8> {
     exec.asking.tidy();
     // Before anything is issued, so that no signal can end this process between issue and release.
-    let mut signals = Signals::listen()?;
-    let obtained = obtain(context, &exec.asking, &exec.credentials).await?;
-    let outcome = match signals.already() {
-        Some(signal) => Ok(signals::exit_code(signal)),
+    let mut signals = Signals::listen(&context.stop)?;
+    let obtained = match obtain(context, &exec.asking, &exec.credentials).await {
+        Ok(obtained) => obtained,
+        Err(failure) => {
+            return Err(match context.stop.told() {
+                Some(signal) => failure.with_exit_code(exit_code(signal)),
+                None => failure,
+            });
+        }
+    };
+    // Told to end while the answer was on its way: what it brought is given back unused.
+    let outcome = match context.stop.told() {
+        Some(signal) => Ok(exit_code(signal)),
         None => hand_over(context, &exec, &obtained, &mut signals).await,
     };
     for (what, failure) in obtained.release().await {

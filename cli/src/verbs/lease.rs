@@ -20,20 +20,16 @@ pub(crate) enum Lease {
 }
 
 pub(crate) async fn run(context: &Context, lease: Lease) -> Result<()> {
-    let (api, _) = context.broker_with_session()?;
+    let api = context.broker_with_session()?;
     match lease {
         Lease::List => {
             let list = api.leases().await?;
             if context.out.is_json() { context.out.json(&list) } else { show(context, &list.leases) }
         }
-        Lease::Release { id } => match api.release_lease(&id, DEADLINE).await? {
-            Some(lease) if context.out.is_json() => context.out.json(&lease),
-            Some(lease) => show(context, &[lease]),
-            None => {
-                context.out.note(&format!("lease {id} is released"));
-                Ok(())
-            }
-        },
+        Lease::Release { id } => {
+            let released = api.release_lease(&id, DEADLINE).await?;
+            if context.out.is_json() { context.out.json(&released) } else { show(context, &released.leases) }
+        }
     }
 }
 

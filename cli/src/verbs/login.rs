@@ -8,6 +8,7 @@ use crate::args::Asking;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::render::moment;
+use crate::session::Place;
 use crate::verbs::obtain::{bootstrap, exchange};
 
 #[derive(Args, Debug)]
@@ -31,7 +32,7 @@ pub(crate) async fn run(context: &Context, mut login: Login) -> Result<()> {
         exchange(context, &login.asking, credentials).await?
     };
     let keep = context.keep()?;
-    if let Err(failure) = keep.save(&obtained.session) {
+    if let Err(failure) = keep.add(&obtained.session, Place::First) {
         for (what, failure) in obtained.release().await {
             context.out.warning(&what, &failure);
         }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use domain::wire::SessionAsk;
+use tokio::task::JoinSet;
 use url::Url;
 
 use crate::ambient::{Glance, Wanted, discover};
@@ -31,24 +32,31 @@ pub(crate) struct Obtained {
 
 /// Asks with the kept session where there is one that fits, else opens a new one.
 pub(crate) async fn obtain(context: &Context, asking: &Asking, credentials: &[String]) -> Result<Obtained> {
-    if let Some(session) = context.kept_session()?
-        && !names_another_token(asking)
-        && asking.role.as_ref().is_none_or(|role| *role == session.role)
-    {
-        match ask_again(context, asking, credentials, session).await {
-            Err(failure) if failure.code() == Some("session_unknown") => {}
-            other => return other,
+    // Before a session that tells it is forgotten.
+    let address = context.address();
+    if !names_another_token(asking) {
+        let fits = |session: &Session| session.address.is_some() && asking.role.as_ref().is_none_or(|role| *role == session.role);
+        while let Some(session) = context.kept()?.into_iter().find(fits) {
+            match ask_again(context, asking, credentials, &session).await {
+                // The next command need not try it again.
+                Err(failure) if failure.code() == Some("session_unknown") => context.keep()?.forget(&session.id)?,
+                Err(failure) => return Err(failure),
+                Ok((api, issued)) => return Ok(Obtained { api, issued, session, fresh: false }.hidden(context)),
+            }
         }
     }
-    exchange(context, asking, Some(credentials)).await
+    exchange_at(context, &address?, asking, Some(credentials)).await
 }
 
 /// Exchanges this job's token, whatever is kept: for these credentials, for all of the role where none is named, or with
 /// `None` for a session alone.
 pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: Option<&[String]>) -> Result<Obtained> {
-    let address = context.address()?;
-    let api = context.broker(&address)?;
-    let found = discover(&context.env, &wanted(context, asking, &address)).await?;
+    exchange_at(context, &context.address()?, asking, credentials).await
+}
+
+async fn exchange_at(context: &Context, address: &Url, asking: &Asking, credentials: Option<&[String]>) -> Result<Obtained> {
+    let api = context.broker(address)?;
+    let found = discover(&context.env, &wanted(context, asking, address)).await?;
     let session_only = credentials.is_none();
     let credentials = credentials.unwrap_or_default();
     let ask = Exchange {
@@ -71,40 +79,32 @@ pub(crate) async fn exchange(context: &Context, asking: &Asking, credentials: Op
         }
     })?;
     let issued = Issued::new(answer, credentials);
-    let session = Session::opened(address.as_str(), &issued)?;
-    if context.env.in_github() {
-        add_mask(session.token.expose());
-    }
-    let obtained = Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true };
-    obtained.mask(context);
-    Ok(obtained)
+    let operators = context.operator_address().ok();
+    let session = Session::opened(&issued, Some(address.as_str()), operators.as_ref().map(Url::as_str))?;
+    Ok(Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true }.hidden(context))
 }
 
 /// Spends the first operator's token at the operators' listener.
 pub(crate) async fn bootstrap(context: &Context, file: PathBuf) -> Result<Obtained> {
     let operators = context.operator_address()?;
-    // The session is kept for the address that later commands name; where none is, for the one that opened it.
-    let address = match &context.global.address {
-        Some(address) => trusted_url(address, "--address")?,
-        None => operators.clone(),
-    };
     let api = context.broker(&operators)?;
+    // Where jobs speak to the broker, the session can be released; the operators' listener does not end sessions.
+    let address = match &context.global.address {
+        Some(address) => Some(trusted_url(address, "--address")?),
+        None => None,
+    };
     let found = discover(&context.env, &Wanted { token_file: Some(file), ..Wanted::default() }).await?;
     let issued = Issued::new(api.bootstrap(&found.token).await?, &[]);
-    let session = Session::opened(address.as_str(), &issued)?;
-    if context.env.in_github() {
-        add_mask(session.token.expose());
-    }
-    Ok(Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true })
+    let session = Session::opened(&issued, address.as_ref().map(Url::as_str), Some(operators.as_str()))?;
+    let api = address.as_ref().map_or(Ok(api), |address| context.broker(address))?;
+    Ok(Obtained { api: api.with_session(session.token.clone()), issued, session, fresh: true }.hidden(context))
 }
 
-async fn ask_again(context: &Context, asking: &Asking, credentials: &[String], session: Session) -> Result<Obtained> {
-    let (api, _) = context.broker_with_session()?;
+async fn ask_again(context: &Context, asking: &Asking, credentials: &[String], session: &Session) -> Result<(Api, Issued)> {
+    let api = context.broker_with(session)?;
     let ask = SessionAsk { credentials: credentials.to_vec(), ttl: asking.ttl.clone(), ..SessionAsk::default() };
     let issued = Issued::new(api.credentials(&ask).await?, credentials);
-    let obtained = Obtained { api, issued, session, fresh: false };
-    obtained.mask(context);
-    Ok(obtained)
+    Ok((api, issued))
 }
 
 /// A token named on the command line is meant to be used, also when a session is kept.
@@ -121,18 +121,22 @@ fn wanted(context: &Context, asking: &Asking, address: &Url) -> Wanted {
         }),
         token_env: asking.token.token_env.clone(),
         ci_ca_file: context.global.ci_ca_file.clone(),
+        stop: context.stop.clone(),
     }
 }
 
 impl Obtained {
     /// The job's log hides the values before anybody can print them.
-    fn mask(&self, context: &Context) {
+    fn hidden(self, context: &Context) -> Self {
         if context.env.in_github() {
-            self.issued.confidential().for_each(|value| add_mask(value.expose()));
+            let token = self.fresh.then_some(&self.session.token);
+            token.into_iter().chain(self.issued.confidential()).for_each(|value| add_mask(value.expose()));
         }
+        self
     }
 
-    /// Gives back what this ask was given. Each failure comes with what is still alive and until when.
+    /// Gives back what this ask was given, all of it at once: the time is short. Each failure comes with what is still alive and
+    /// until when.
     pub(crate) async fn release(&self) -> Vec<(String, Failure)> {
         if self.fresh {
             return match self.api.end_session(RELEASE_DEADLINE).await {
@@ -140,13 +144,18 @@ impl Obtained {
                 _ => Vec::new(),
             };
         }
-        let mut failures = Vec::new();
+        let mut releases = JoinSet::new();
         for credential in self.issued.credentials.iter().filter(|credential| credential.revocable) {
-            let Some(id) = &credential.lease_id else { continue };
-            if let Err(failure) = self.api.release_lease(id, RELEASE_DEADLINE).await
+            let Some(id) = credential.lease_id.clone() else { continue };
+            let (api, name) = (self.api.clone(), credential.name.clone());
+            releases.spawn(async move { (name, api.release_lease(&id, RELEASE_DEADLINE).await) });
+        }
+        let mut failures = Vec::new();
+        for (name, released) in releases.join_all().await {
+            if let Err(failure) = released
                 && !is_gone(&failure)
             {
-                failures.push((self.alive(&format!("the lease of {} could not be released", credential.name)), failure));
+                failures.push((self.alive(&format!("the lease of {name} could not be released")), failure));
             }
         }
         failures

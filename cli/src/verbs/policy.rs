@@ -2,17 +2,19 @@
 
 mod show;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
 use domain::policy::{Ask, Explanation, PolicySet, check, duration, explain};
 
+use crate::args::name_and_value;
 use crate::context::Context;
 use crate::explanation::Explanation as Shown;
 use crate::failure::{Failure, Result};
+use crate::input::read;
 use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, read_folder, sample, typed};
+use crate::render::count;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -44,7 +46,7 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "NAME", group = "base", conflicts_with = "issuer")]
     case: Option<String>,
     /// Put a claim in or replace it (NAME:=JSON for other types, NAME:=null leaves it out); may be given several times
-    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
+    #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = name_and_value)]
     with: Vec<(String, String)>,
     /// Take a claim away; may be given several times
     #[arg(long, value_name = "NAME")]
@@ -89,12 +91,12 @@ pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
 fn answer(mut ask: Explain) -> Result<Explanation> {
     let set = PolicySet::load(read_folder(&ask.folder)?).map_err(|problems| {
         let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the set has {} problems; the first: {first}", problems.len()))
+        Failure::usage(format!("the set has {}; the first: {first}", count(problems.len(), "problem")))
             .fix("see them all with `daypass policy check`")
     })?;
     let given = match (&ask.token, &ask.claims) {
-        (Some(file), _) => Some(claims_of_token(read(file)?.trim_end())?),
-        (None, Some(file)) => Some(claims_of_json(read(file)?.as_bytes())?),
+        (Some(file), _) => Some(claims_of_token(read(file)?.text.trim_end())?),
+        (None, Some(file)) => Some(claims_of_json(read(file)?.text.as_bytes())?),
         (None, None) => None,
     };
     let (issuer, mut claims) = if let Some(name) = ask.case.take() {
@@ -144,20 +146,4 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
 /// The question is what was decided when the token was made, so that the answer does not change with the hour.
 fn issued_at(claims: &Claims) -> i64 {
     claims.get("iat").and_then(Json::as_int).unwrap_or(0)
-}
-
-fn read(file: &Path) -> Result<String> {
-    let mut text = String::new();
-    let read = if file == Path::new("-") {
-        std::io::stdin().lock().read_to_string(&mut text)
-    } else {
-        std::fs::File::open(file).and_then(|mut file| file.read_to_string(&mut text))
-    };
-    read.map_err(|error| Failure::usage(format!("{} cannot be read", file.display())).because(&error))?;
-    Ok(text)
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
 }

@@ -5,13 +5,14 @@ use clap::Args;
 use crate::args::Asking;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
+use crate::render::count;
 use crate::verbs::env::keep_for_release;
 use crate::verbs::obtain::obtain;
 
 #[derive(Args, Debug)]
 pub(crate) struct Read {
-    /// The credential, with the field where it has several: db.password. Every call issues anew: values that belong together
-    /// come from one `exec` or `env`
+    /// The credential, with the field where it has several: db.password. Every call issues anew: take values that belong
+    /// together from one `exec` or `env`
     #[arg(value_name = "CREDENTIAL[.FIELD]")]
     pub(crate) what: String,
     /// Do not add a newline
@@ -45,7 +46,10 @@ pub(crate) async fn run(context: &Context, mut read: Read) -> Result<()> {
         for (what, failure) in obtained.release().await {
             context.out.warning(&what, &failure);
         }
-        let wrong = field.map_or_else(|| format!("{name} has several fields"), |field| format!("{name} has no field {field}"));
+        let wrong = field.map_or_else(
+            || format!("{name} has {}", count(names.len(), "field")),
+            |field| format!("{name} has no field {field}"),
+        );
         return Err(Failure::usage(wrong).fix(format!("name one of: {}", names.join(", "))));
     };
     if context.out.is_json() {

@@ -2,7 +2,7 @@
 //! where `ps` and the shell's history would keep them.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Read};
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -10,9 +10,11 @@ use domain::wire::{SecretHistory, SecretWrite};
 use zeroize::Zeroizing;
 
 use crate::api::SecretPath;
+use crate::args::name_and_value;
 use crate::context::Context;
 use crate::deliver::github::add_mask;
 use crate::failure::{Failure, Result};
+use crate::input::{Input, STANDARD_INPUT, read};
 use crate::render::moment;
 
 #[derive(Debug, Subcommand)]
@@ -54,7 +56,7 @@ pub(crate) struct Put {
     #[arg(long, value_name = "VERSION")]
     cas: Option<u32>,
     /// A note beside the secret, in clear; may be given several times
-    #[arg(long, value_name = "NAME=TEXT", value_parser = note)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     metadata: Vec<(String, String)>,
 }
 
@@ -166,24 +168,12 @@ fn show_history(context: &Context, history: &SecretHistory) -> Result<()> {
 }
 
 fn read_object(file: Option<&Path>) -> Result<serde_json::Value> {
-    let mut text = Zeroizing::new(String::new());
-    let place = match file {
-        Some(path) if path != Path::new("-") => {
-            let read = std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text));
-            read.map_err(|error| Failure::usage(format!("{} cannot be read", path.display())).because(&error))?;
-            path.display().to_string()
-        }
-        _ => {
-            let stdin = std::io::stdin();
-            if stdin.is_terminal() {
-                return Err(Failure::usage("the secret comes from standard input or a file, and standard input is a terminal")
-                    .fix("pipe a JSON object in, or name a file with --file"));
-            }
-            let read = stdin.lock().read_to_string(&mut text);
-            read.map_err(|error| Failure::usage("standard input cannot be read").because(&error))?;
-            "standard input".to_owned()
-        }
-    };
+    let file = file.unwrap_or(Path::new(STANDARD_INPUT));
+    if file == Path::new(STANDARD_INPUT) && std::io::stdin().is_terminal() {
+        return Err(Failure::usage("the secret comes from standard input or a file, and standard input is a terminal")
+            .fix("pipe a JSON object in, or name a file with --file"));
+    }
+    let Input { place, text } = read(file)?;
     // The reader's message could quote the secret; its place is enough.
     let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| {
         Failure::usage(format!("{place} is not JSON (line {}, column {})", error.line(), error.column()))
@@ -204,9 +194,4 @@ fn strings(value: &serde_json::Value) -> Vec<&str> {
         serde_json::Value::Object(members) => members.values().flat_map(strings).collect(),
         _ => Vec::new(),
     }
-}
-
-fn note(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or("write it as NAME=TEXT")?;
-    Ok((name.to_owned(), value.to_owned()))
 }

@@ -5,7 +5,7 @@ use crate::failure::Result;
 use crate::render::moment;
 
 pub(crate) async fn run(context: &Context) -> Result<()> {
-    let (api, _) = context.broker_with_session()?;
+    let api = context.broker_with_session()?;
     let who = api.whoami().await?;
     if context.out.is_json() {
         return context.out.json(&who);

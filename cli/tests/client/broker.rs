@@ -36,6 +36,8 @@ struct State {
     asked: Vec<Asked>,
     /// Answers to give before the usual ones, by "METHOD /path".
     canned: BTreeMap<String, VecDeque<Canned>>,
+    /// How long to think before each answer, by the same.
+    slow: BTreeMap<String, Duration>,
 }
 
 pub(crate) struct Broker {
@@ -80,6 +82,11 @@ impl Broker {
         self.once(what, status, headers, problem(status, code));
     }
 
+    /// Thinks so long before each such answer.
+    pub(crate) fn slow(&self, what: &str, pause: Duration) {
+        self.state.lock().expect("state").slow.insert(what.to_owned(), pause);
+    }
+
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.state.lock().expect("state").asked.clone()
     }
@@ -115,11 +122,13 @@ pub(crate) fn problem(status: u16, code: &str) -> String {
 fn serve(mut stream: impl Read + Write, state: &Mutex<State>) {
     let Some(asked) = read(&mut stream) else { return };
     let path = asked.target.split('?').next().unwrap_or_default().to_owned();
-    let canned = {
+    let (canned, pause) = {
         let mut state = state.lock().expect("state");
         state.asked.push(asked.clone());
-        state.canned.get_mut(&format!("{} {path}", asked.method)).and_then(VecDeque::pop_front)
+        let what = format!("{} {path}", asked.method);
+        (state.canned.get_mut(&what).and_then(VecDeque::pop_front), state.slow.get(&what).copied())
     };
+    std::thread::sleep(pause.unwrap_or_default());
     let answer = canned.unwrap_or_else(|| usual(&asked, &path));
     let mut text = format!("HTTP/1.1 {} Status\r\ncontent-length: {}\r\nconnection: close\r\n", answer.status, answer.body.len());
     for (name, value) in &answer.headers {
@@ -185,7 +194,9 @@ fn usual(asked: &Asked, path: &str) -> Canned {
         })),
         ("GET", "/api/v1/leases") => ok(json!({ "leases": [lease("lease-db", "active")] })),
         ("DELETE", "/api/v1/session") => ok(json!({ "leases": [lease("lease-db", "revoking")] })),
-        ("DELETE", "/api/v1/leases/lease-db") => ok(lease("lease-db", "revoking")),
+        ("DELETE", path) if path.starts_with("/api/v1/leases/") => {
+            ok(json!({ "leases": [lease(path.trim_start_matches("/api/v1/leases/"), "revoking")] }))
+        }
         ("PUT", _) => ok(json!({ "version": 3 })),
         ("POST", _) => ok(json!({ "version": 4 })),
         ("GET", "/api/v1/audit") => ok(json!({ "records": [{
@@ -195,17 +206,21 @@ fn usual(asked: &Asked, path: &str) -> Canned {
         ("GET", path) if path.starts_with("/api/v1/secrets/") && asked.target.ends_with("?list=true") => {
             ok(json!({ "paths": ["registry", "eu/"] }))
         }
-        ("GET", path) if path.starts_with("/api/v1/secrets/") && asked.target.ends_with("?history=true") => ok(json!({
-            "current": 2, "metadata": {"owner": "shop"},
-            "versions": [{"version": 2, "created_at": "2026-01-01T00:00:00Z", "destroyed": false},
-                {"version": 1, "created_at": "2026-01-01T00:00:00Z", "destroyed": true}],
-        })),
+        ("GET", path) if path.starts_with("/api/v1/secrets/") && asked.target.ends_with("?history=true") => ok(history()),
         ("GET", path) if path.starts_with("/api/v1/secrets/") => {
             ok(json!({ "data": {"password": REGISTRY, "port": 5000}, "version": 2, "created_at": "2026-01-01T00:00:00Z" }))
         }
-        ("DELETE", _) => Canned { status: 204, headers: Vec::new(), body: String::new() },
+        ("DELETE", path) if path.starts_with("/api/v1/secrets/") => ok(history()),
         _ => refused(404, "not_found"),
     }
+}
+
+fn history() -> Value {
+    json!({
+        "current": 2, "metadata": {"owner": "shop"},
+        "versions": [{"version": 2, "created_at": "2026-01-01T00:00:00Z", "destroyed": false},
+            {"version": 1, "created_at": "2026-01-01T00:00:00Z", "destroyed": true}],
+    })
 }
 
 fn lease(id: &str, state: &str) -> Value {
@@ -213,7 +228,7 @@ fn lease(id: &str, state: &str) -> Value {
         "revocable": true, "issued_at": "2026-01-01T00:00:00Z", "expires_at": "2026-01-01T00:15:00Z" })
 }
 
-fn granted(role: &str, wanted: &[String], token: Option<&str>) -> Value {
+pub(crate) fn granted(role: &str, wanted: &[String], token: Option<&str>) -> Value {
     let all = json!({
         "db": { "engine": "postgres", "lease_id": "lease-db", "revocable": true, "ttl": 900, "expires_at": "2026-01-01T00:15:00Z",
             "values": {"username": "lease_u1", "password": PASSWORD, "host": "db.internal", "port": "5432", "database": "shop",
@@ -231,17 +246,11 @@ fn granted(role: &str, wanted: &[String], token: Option<&str>) -> Value {
     json!({ "decision_id": "decision-1", "role": role, "session": session, "credentials": all })
 }
 
-/// A connection that accepts and says nothing.
-pub(crate) fn mute() -> (TcpListener, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = format!("http://{}", listener.local_addr().expect("an address"));
-    (listener, address)
-}
-
 /// A port where nobody listens.
 pub(crate) fn nobody() -> String {
-    let (listener, address) = mute();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
     drop(listener);
-    assert!(TcpStream::connect(address.trim_start_matches("http://")).is_err());
-    address
+    assert!(TcpStream::connect(address).is_err());
+    format!("http://{address}")
 }

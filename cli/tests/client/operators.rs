@@ -69,15 +69,17 @@ fn audit_records_cannot_write_on_the_terminal() {
     let broker = Broker::start();
     let job = logged_in(&broker);
     let table = Ran::of(&mut job.bare(&["audit", "list", "--code", "role_not_allowed", "--limit", "5"])).ok();
-    assert!(table.contains("exchange.denied") && table.contains("o/r"), "{table}");
+    assert!(table.contains("exchange.denied") && table.contains("o/r") && table.contains("01-01 00:00:00"), "{table}");
     assert_eq!(broker.lines().last().map(String::as_str), Some("GET /api/v1/audit?code=role_not_allowed&limit=5"));
+    let more = Ran::of(&mut job.bare(&["audit", "list", "--limit", "1"]));
+    assert!(more.stderr.contains("more: --before r-1"), "{}", more.stderr);
     broker.once(
         "GET /api/v1/audit",
         200,
         Vec::new(),
         serde_json::json!({"records": [{"id": "r", "at": "2026-01-01T00:00:00Z", "kind": "k", "leaf": "", "fields": {"project": "\u{1b}[2Jx"}}]}).to_string(),
     );
-    assert!(!Ran::of(&mut job.bare(&["--color", "always", "audit", "list"])).ok().contains("[2J\u{1b}"));
+    assert!(!Ran::of(&mut job.bare(&["--color", "always", "audit", "list"])).ok().contains("\u{1b}[2J"));
     let json = Ran::of(&mut job.bare(&["--format", "json", "audit", "list"])).ok();
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&json).expect("json")["records"][0]["fields"]["code"],

@@ -1,4 +1,4 @@
-use crate::broker::{Broker, TOKEN, mute, nobody};
+use crate::broker::{Broker, TOKEN, nobody};
 use crate::run::{Job, Ran};
 
 #[test]
@@ -103,16 +103,4 @@ fn garbage_is_not_taken_for_an_answer() {
     broker.once("POST /api/v1/exchange", 302, vec![("location", format!("{}/api/v1/exchange", nobody()))], String::new());
     let redirected = Job::at(&broker).run(&["login"]);
     assert_eq!(redirected.code, Some(3), "redirects are not followed");
-}
-
-#[test]
-#[ignore = "waits for the whole deadline of 30 s; run with --ignored"]
-fn nobody_there_is_said_after_the_deadline() {
-    let ran = Job::at_address(&nobody()).run(&["login"]);
-    assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.contains("cannot be reached"), "{}", ran.stderr);
-    let (_listener, address) = mute();
-    let ran = Job::at_address(&address).run(&["login"]);
-    assert_eq!(ran.code, Some(3));
-    assert!(ran.stderr.contains("did not answer in time"), "{}", ran.stderr);
 }

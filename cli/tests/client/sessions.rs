@@ -43,10 +43,68 @@ fn a_token_that_is_only_offered_does_not_replace_a_session() {
 #[test]
 fn a_spent_token_is_answered_with_the_way_to_need_only_one() {
     let broker = Broker::start();
-    broker.refuse_once("POST /api/v1/exchange", 409, "token_already_used", Vec::new());
+    broker.refuse_once("POST /api/v1/exchange", 401, "token_already_used", Vec::new());
     let ran = Job::at(&broker).run(&["exec", "--", "true"]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.stderr.contains("daypass login"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_session_serves_no_job_but_its_own() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    let in_job = |id: &str, words: &[&str]| Ran::of(job.daypass(words).env("GITLAB_CI", "true").env("CI_JOB_ID", id));
+    in_job("1", &["login"]).ok();
+    in_job("2", &["exec", "-C", "registry", "--", "true"]).ok();
+    assert_eq!(broker.lines(), ["POST /api/v1/exchange", "POST /api/v1/exchange", "DELETE /api/v1/session"]);
+    assert_eq!(in_job("2", &["release"]).code, Some(2), "another job's session is not this one's to end");
+    in_job("1", &["read", "registry.user"]).ok();
+    assert_eq!(broker.lines().last().map(String::as_str), Some("POST /api/v1/session/credentials"));
+}
+
+#[test]
+fn another_role_leaves_the_session_that_lives_alone() {
+    let broker = Broker::start();
+    let job = Job::at(&broker);
+    job.run(&["login", "--role", "shop-deploy"]).ok();
+    job.run(&["read", "registry.user", "--role", "another"]).ok();
+    let before = broker.lines().len();
+    for role in ["shop-deploy", "another"] {
+        Ran::of(&mut job.bare(&["read", "registry.user", "--role", role])).ok();
+    }
+    Ran::of(&mut job.bare(&["release"])).ok();
+    assert_eq!(
+        broker.lines()[before..],
+        [
+            "POST /api/v1/session/credentials",
+            "POST /api/v1/session/credentials",
+            "DELETE /api/v1/session",
+            "DELETE /api/v1/session"
+        ],
+        "both are kept, and both are released"
+    );
+}
+
+#[test]
+fn the_first_operators_session_ends_where_the_broker_speaks_to_jobs() {
+    let (broker, operators) = (Broker::start(), Broker::start());
+    let job = Job::at(&broker);
+    std::fs::write(job.path("bootstrap"), "dps_first\n").expect("written");
+    let file = job.path("bootstrap");
+    let words = ["login", "--bootstrap-file", file.to_str().expect("text")];
+    let at = |words: &[&str]| {
+        let mut command = job.bare(words);
+        command.env_remove("DAYPASS_ADDR").env("DAYPASS_OPERATOR_ADDR", &operators.address);
+        command
+    };
+    Ran::of(&mut at(&words)).ok();
+    Ran::of(&mut at(&["secret", "get", "secret/shop/registry"])).ok();
+    let lost = Ran::of(&mut at(&["release"]));
+    assert_eq!(lost.code, Some(2));
+    assert!(lost.stderr.contains("DAYPASS_ADDR"), "{}", lost.stderr);
+    Ran::of(at(&["release"]).env("DAYPASS_ADDR", &broker.address)).ok();
+    assert_eq!(broker.lines(), ["DELETE /api/v1/session"]);
+    assert_eq!(operators.lines(), ["POST /api/v1/bootstrap", "GET /api/v1/secrets/secret/shop/registry"]);
 }
 
 #[test]
@@ -91,9 +149,14 @@ fn a_session_that_the_broker_ended_is_replaced() {
     std::fs::rename(job.path("token"), job.path("id")).expect("renamed");
     broker.once("POST /api/v1/session/credentials", 401, Vec::new(), problem(401, "session_unknown"));
     let id_token = std::fs::read_to_string(job.path("id")).expect("read");
-    let read = Ran::of(job.bare(&["read", "registry.password"]).env("DAYPASS_ID_TOKEN", id_token.trim()));
-    assert_eq!(read.ok(), format!("{REGISTRY}\n"));
+    // Nothing but the session tells the address.
+    let read = |id_token: &str| {
+        Ran::of(job.bare(&["read", "registry.password"]).env_remove("DAYPASS_ADDR").env("DAYPASS_ID_TOKEN", id_token)).ok()
+    };
+    assert_eq!(read(id_token.trim()), format!("{REGISTRY}\n"));
     assert_eq!(broker.lines()[1..], ["POST /api/v1/session/credentials", "POST /api/v1/exchange"]);
+    assert_eq!(read(""), format!("{REGISTRY}\n"));
+    assert_eq!(broker.lines()[3..], ["POST /api/v1/session/credentials"], "the dead one is not tried again");
 }
 
 #[test]

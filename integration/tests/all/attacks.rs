@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 fn corpus() -> Option<Value> {
     let folder = std::env::var_os("DAYPASS_VECTORS").map_or_else(|| checkout().join("../shared/vectors"), Into::into);
     let Ok(text) = std::fs::read_to_string(folder.join("attacks/attacks.json")) else {
+        assert!(std::env::var_os("DAYPASS_VECTORS").is_none(), "{} has no attacks/attacks.json", folder.display());
         eprintln!("left out: there is no attacks/attacks.json in {}; DAYPASS_VECTORS names another folder", folder.display());
         return None;
     };

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use integration::ci::Ci;
 use integration::ground::{Ground, deploy_claims};
+use integration::replica::PATIENCE;
 use serde_json::{Value, json};
 use sqlx::Connection as _;
 
@@ -16,15 +17,15 @@ async fn a_login_lives_as_long_as_its_lease_and_its_sessions_die_with_it() {
     let ground = Ground::new().await.unwrap();
     let replica = ground.start().await.unwrap();
     let token = Ci::shared().unwrap().github(&deploy_claims()).unwrap();
-    let granted = replica.native.exchange(&token, database("3s")).await.unwrap().granted().unwrap();
+    let granted = replica.native.exchange(&token, database("6s")).await.unwrap().granted().unwrap();
     let credential = &granted.credentials["database"];
-    assert_eq!((credential.ttl, credential.ttl_limited_by.as_deref()), (Some(3), Some("request")));
+    assert_eq!((credential.ttl, credential.ttl_limited_by.as_deref()), (Some(6), Some("request")));
     let mut open = ground.login(&credential.values).await.unwrap();
     let rows: i64 = sqlx::query_scalar("select count(*) from orders").fetch_one(&mut open).await.unwrap();
     assert_eq!(rows, 1);
     assert!(sqlx::raw_sql("create table mine ()").execute(&mut open).await.is_err(), "it may do what its set says");
 
-    let until = Instant::now() + Duration::from_secs(20);
+    let until = Instant::now() + PATIENCE;
     while !ground.databases.logins().await.unwrap().is_empty() {
         assert!(Instant::now() < until, "the login outlives its lease: {}", replica.output());
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -153,11 +153,13 @@ async fn a_target_that_is_down_hands_out_nothing_and_gets_its_logins_back_later(
     let replica = ground.start_with(&Settings { shop_port: Some(gate.port), ..Settings::default() }).await.unwrap();
     let ci = Ci::shared().unwrap();
     let ask = |ttl: &str| json!({"role": "shop-deploy-prod", "credentials": ["database"], "ttl": ttl});
-    let granted = replica.native.exchange(&ci.github(&deploy_claims()).unwrap(), ask("2s")).await.unwrap().granted().unwrap();
+    let granted = replica.native.exchange(&ci.github(&deploy_claims()).unwrap(), ask("6s")).await.unwrap().granted().unwrap();
     gate.turn(Way::Closed);
     let refused = replica.native.exchange(&ci.github(&deploy_claims()).unwrap(), ask("1m")).await.unwrap();
     assert_eq!((refused.status, refused.problem().unwrap().code.as_str()), (503, "credential_not_available"), "{refused:?}");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    let lease = granted.credentials["database"].lease_id.clone().unwrap();
+    let tried = format!("leases where id = '{lease}' and attempt > 1");
+    until("a worker tries again and again", async || ground.databases.count(&tried).await.unwrap() == 1).await;
     assert_eq!(ground.databases.logins().await.unwrap().len(), 1, "it cannot be reached, so it is still there");
     gate.turn(Way::Open);
     let lost = &granted.credentials["database"].values;

@@ -14,6 +14,7 @@ pub(crate) fn vectors(file: &str) -> Option<Value> {
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/vectors");
     let path = std::env::var_os("DAYPASS_VECTORS").map_or(beside, PathBuf::from).join(file);
     let Ok(text) = std::fs::read(&path) else {
+        assert!(std::env::var_os("DAYPASS_VECTORS").is_none(), "DAYPASS_VECTORS has no {}", path.display());
         println!("skipped: there are no vectors at {}", path.display());
         return None;
     };

@@ -182,3 +182,27 @@ async fn time_is_up(end: &mut watch::Receiver<Option<Instant>>) {
         tokio::time::sleep_until(until).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use domain::secret::Secret;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_slow_reader_loses_nothing_of_what_was_written_before_the_end() {
+        let text = "0123456789abcdef\n".repeat(20_000);
+        let (mut command, from) = tokio::io::duplex(text.len());
+        command.write_all(text.as_bytes()).await.expect("written");
+        let (to, mut reader) = tokio::io::duplex(64);
+        // Something that the command started still holds its output, and the time for that is over.
+        let (_tell_end, end) = watch::channel(Some(Instant::now()));
+        let secret = Secret::from("not in there");
+        let pump = tokio::spawn(pump(from, to, Masker::new(Patterns::new(std::iter::once(&secret))), end));
+        let mut shown = String::new();
+        tokio::time::timeout(Duration::from_mins(1), reader.read_to_string(&mut shown)).await.expect("an end").expect("read");
+        pump.await.expect("ended");
+        assert!(shown == text, "{} of {}", shown.len(), text.len());
+        drop(command);
+    }
+}

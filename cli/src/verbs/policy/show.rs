@@ -3,18 +3,13 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anstyle::{AnsiColor, Style};
 use domain::policy::{Problem, Report};
 
 use crate::context::Context;
+use crate::deliver::github::escape;
 use crate::explanation::Explanation;
 use crate::failure::Result;
-use crate::render::clean;
-
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const STRONG: Style = Style::new().bold();
-const FAINT: Style = Style::new().dimmed();
+use crate::render::{BAD, FAINT, GOOD, STRONG, clean, count};
 
 pub(super) fn report(context: &Context, folder: &Path, report: &Report) -> Result<()> {
     let mut text = String::new();
@@ -47,15 +42,16 @@ pub(super) fn report(context: &Context, folder: &Path, report: &Report) -> Resul
             });
             let _ = writeln!(
                 text,
-                "{style}{passed} of {} cases hold{style:#}; {} issuers, {} roles, {} invariants (not proven here)\n{FAINT}set {hash}{FAINT:#}",
-                report.cases.len(),
-                set.issuers().len(),
-                set.roles().len(),
-                report.invariants_unproven,
+                "{style}{passed} of {} {}{style:#}; {}, {}, {} (not proven here)\n{FAINT}set {hash}{FAINT:#}",
+                count(report.cases.len(), "case"),
+                if passed == 1 { "holds" } else { "hold" },
+                count(set.issuers().len(), "issuer"),
+                count(set.roles().len(), "role"),
+                count(report.invariants_unproven, "invariant"),
             );
         }
         None => {
-            let _ = writeln!(text, "{BAD}{} problems{BAD:#}; the set cannot be loaded", findings.len());
+            let _ = writeln!(text, "{BAD}{}{BAD:#}; the set cannot be loaded", count(findings.len(), "problem"));
         }
     }
     context.out.text(&text)
@@ -63,8 +59,7 @@ pub(super) fn report(context: &Context, folder: &Path, report: &Report) -> Resul
 
 /// Shows a problem beside its line in a pull request.
 fn annotation(place: &Path, problem: &Problem) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
     format!(
         "::error file={},line={},endLine={},col={},title={}::{}",
         property(&place.display().to_string()),
@@ -72,6 +67,6 @@ fn annotation(place: &Path, problem: &Problem) -> String {
         problem.end_line,
         problem.column,
         property(problem.rule),
-        data(&problem.to_string()),
+        escape(&problem.to_string()).as_str(),
     )
 }
