@@ -55,14 +55,15 @@ create table daypass.sessions (
     ends_at timestamptz not null,
     ended_at timestamptz
 );
-create index sessions_by_run on daypass.sessions (project, run) where run is not null;
+-- Numbers of runs grow with time, so new entries come side by side.
+create index sessions_by_run on daypass.sessions (run, project) where run is not null;
 -- Rows come in the order of time, nearly: ranges of pages are index enough for the clean-up.
 create index sessions_ending on daypass.sessions using brin (ends_at);
 
 -- Single use: one row per use of a token.
 create table daypass.token_uses (
-    -- SHA-256 over the issuer's URL and the token's own hash.
-    token_key bytea not null check (octet_length(token_key) = 32),
+    -- The first 128 bits of SHA-256 over the issuer's URL and the token's own hash.
+    token_key uuid not null,
     use_number integer not null check (use_number > 0),
     session_id uuid not null,
     keep_until timestamptz not null,
@@ -122,7 +123,8 @@ create table daypass.audit_records (
 );
 -- Ids grow with time, so the primary key lists the newest first.
 create index audit_by_decision on daypass.audit_records (decision_id);
-create index audit_by_session on daypass.audit_records (session_id) where session_id is not null;
+-- A session has the id of the decision that opened it, which the index above finds.
+create index audit_by_session on daypass.audit_records (session_id) where session_id <> decision_id;
 create index audit_by_lease on daypass.audit_records (lease_id) where lease_id is not null;
 
 -- The clear form of the values of a record that name a person; the record holds their salted hashes. These rows can be erased.

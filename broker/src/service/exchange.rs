@@ -61,7 +61,7 @@ impl Exchange {
         };
         let allowed = self.decide(&set, &subject, &wish).await?;
 
-        let session = rooms.system.row_id()?;
+        let session = ask.decision;
         let token = bearer::new_token(&rooms.system, session)?;
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;

@@ -55,7 +55,7 @@ impl Operators {
         let shown = bearer::shown(token.expose()).ok_or_else(unknown)?;
         let set = rooms.policies.active();
         let now = rooms.system.now();
-        let session = rooms.system.row_id()?;
+        let session = decision;
         let fresh = bearer::new_token(&rooms.system, session)?;
         let ends_at = now + SESSION;
         let opening = |role: &str| NewSession {

@@ -129,7 +129,7 @@ impl Store {
                  and ($3::text is null or r.project = $3 or r.project_name = $3)
                  and ($4::text is null or r.role = $4)
                  and ($5::text is null or r.code = $5)
-                 and ($6::uuid is null or r.decision_id = $6 or r.session_id = $6 or r.lease_id = $6)
+                 and ($6::uuid is null or r.decision_id = $6 or (r.session_id = $6 and r.session_id <> r.decision_id) or r.lease_id = $6)
                  and ($7::uuid is null or r.id < $7)
                order by r.id desc limit $8"#,
             query.kind,

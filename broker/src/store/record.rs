@@ -42,6 +42,7 @@ pub struct TokenUse {
 /// A session to be opened. Its claims are those of the audit record that is written with it.
 #[derive(Clone, Debug)]
 pub struct NewSession {
+    /// The id of the decision that opens it.
     pub id: Uuid,
     /// SHA-256 of the session token.
     pub token_hash: [u8; 32],
@@ -96,17 +97,15 @@ pub struct Activation {
 pub struct Written(pub(super) ());
 
 impl TokenUse {
-    /// What the token is known by: issuers name their tokens independently of each other.
-    pub(super) fn key(&self) -> [u8; 32] {
-        token_key(&self.issuer, &self.token_hash)
+    /// What the token is known by, as issuers name their tokens independently of each other: the first 128 bits of SHA-256
+    /// over the issuer's URL, ended by a zero byte, and the token's hash. Who could make two tokens meet there would have
+    /// one of them refused.
+    pub(super) fn key(&self) -> Uuid {
+        let hash = digest(&SHA256, &[self.issuer.as_bytes(), &[0], &self.token_hash].concat());
+        let mut key = [0; 16];
+        key.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
+        Uuid::from_bytes(key)
     }
-}
-
-/// What a token of `issuer` is known by: SHA-256 over the issuer's URL, ended by a zero byte, and the token's hash.
-pub(super) fn token_key(issuer: &str, token_hash: &[u8; 32]) -> [u8; 32] {
-    let mut key = [0; 32];
-    key.copy_from_slice(digest(&SHA256, &[issuer.as_bytes(), &[0], token_hash].concat()).as_ref());
-    key
 }
 
 /// Why a record was not written. Nothing of it was.

@@ -185,7 +185,7 @@ impl Tx {
 /// with time.
 pub(super) async fn opened_by_token(
     store: &Store,
-    token_key: &[u8; 32],
+    token_key: Uuid,
     idempotency: Option<&[u8; 32]>,
 ) -> Result<Option<Uuid>, StoreError> {
     Ok(sqlx::query_scalar!(

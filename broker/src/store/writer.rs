@@ -14,6 +14,7 @@ use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use uuid::Uuid;
 
 use super::audit::Entry;
 use super::data_keys::generation_column;
@@ -56,7 +57,7 @@ impl Handle {
 struct Prepared {
     record: Record,
     handles: Vec<Sealed>,
-    token_key: Option<[u8; 32]>,
+    token_key: Option<Uuid>,
     audit: Vec<Entry>,
 }
 
@@ -101,7 +102,7 @@ pub(super) async fn write(store: &Store, record: Record) -> Result<Written, Writ
     match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
         (Ok(()), _) => Ok(Written(())),
         (Err(WriteError::TokenAlreadyUsed { .. }), Some((key, idempotency))) => {
-            let session = super::sessions::opened_by_token(store, &key, idempotency.as_ref()).await?;
+            let session = super::sessions::opened_by_token(store, key, idempotency.as_ref()).await?;
             Err(WriteError::TokenAlreadyUsed { session })
         }
         (Err(error), _) => Err(error),
@@ -217,7 +218,7 @@ impl Writer {
 fn gather(jobs: Vec<Job>) -> (Vec<Job>, Vec<Job>) {
     let mut batch: Vec<Job> = Vec::with_capacity(jobs.len());
     let mut rest = Vec::new();
-    let mut tokens: HashSet<[u8; 32]> = HashSet::new();
+    let mut tokens: HashSet<Uuid> = HashSet::new();
     for job in jobs {
         if job.answer.is_closed() {
             continue;
@@ -269,7 +270,7 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
          where token_key = $3 and session_id = $4",
         token.session_id,
         token.keep_until,
-        &token.key(),
+        token.key(),
         replaces
     )
     .execute(&mut *tx)

@@ -155,13 +155,14 @@ async fn run(program: PathBuf, peer: Option<&Path>, plan: Plan, quick: bool) -> 
     say("rows 11 and 12: half and twice the saturation");
     rows.extend(rows::overload::measure(&ground, &plain, exchange.saturation, plan).await.context("rows 11 and 12")?);
     say("row 17: disk");
-    let disk = rows::disk::measure(&ground, &plain, plan).await.context("row 17")?;
+    let (disk, parts) = rows::disk::measure(&ground, &plain, plan).await.context("row 17")?;
     plain.stop().await?;
     say("rows 13 to 15: memory, start, size");
     rows.extend(rows::footprint::measure(&ground, plan).await.context("rows 13 to 15")?);
     rows.extend(disk);
 
     let mut notes = exchange.notes;
+    notes.push(parts);
     machine.look_again()?;
     if quick {
         notes.push("a quick run is too short to judge anything".to_owned());

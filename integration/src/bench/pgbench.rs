@@ -17,21 +17,21 @@ const TABLES: [(&str, &str); 4] =
 
 /// Columns that differ from exchange to exchange, as SQL over `ids`.
 const FRESH: [(&str, &str, &str); 16] = [
-    ("token_uses", "token_key", "uuid_send(ids.session) || uuid_send(ids.decision)"),
+    ("token_uses", "token_key", "ids.token"),
     ("token_uses", "session_id", "ids.session"),
     ("token_uses", "keep_until", "ids.at + interval '10 minutes'"),
     ("sessions", "id", "ids.session"),
-    ("sessions", "token_hash", "uuid_send(ids.decision) || uuid_send(ids.session)"),
+    ("sessions", "token_hash", "uuid_send(ids.token) || uuid_send(ids.session)"),
     ("sessions", "opened_by", "ids.record"),
     ("sessions", "opened_at", "ids.at"),
     ("sessions", "ends_at", "ids.at + interval '15 minutes'"),
     ("audit_records", "id", "ids.record"),
     ("audit_records", "at", "ids.at"),
-    ("audit_records", "decision_id", "ids.decision"),
+    ("audit_records", "decision_id", "ids.session"),
     ("audit_records", "session_id", "ids.session"),
-    ("audit_records", "leaf", "uuid_send(ids.record) || uuid_send(ids.decision)"),
+    ("audit_records", "leaf", "uuid_send(ids.record) || uuid_send(ids.token)"),
     ("audit_personal", "record_id", "ids.record"),
-    ("audit_personal", "salts", "uuid_send(ids.decision) || uuid_send(ids.session)"),
+    ("audit_personal", "salts", "uuid_send(ids.token) || uuid_send(ids.session)"),
     ("token_uses", "use_number", "1"),
 ];
 
@@ -76,7 +76,7 @@ impl Scripts {
         }
         let script = |from: &str| {
             format!(
-                "with ids as materialized (select gen_random_uuid() as session, gen_random_uuid() as decision, \
+                "with ids as materialized (select gen_random_uuid() as session, gen_random_uuid() as token, \
                  gen_random_uuid() as record, clock_timestamp() as at{from}), {} select 1;\n",
                 parts.join(", ")
             )

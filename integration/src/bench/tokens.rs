@@ -1,6 +1,8 @@
 //! Tokens as GitHub signs them: RS256 with a 2,048-bit key, every claim, a `jti` of their own. Signed before they are needed:
 //! signing costs more than fifteen verifications.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use anyhow::{Context, Result};
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rand::SystemRandom;
@@ -24,6 +26,7 @@ const LIFETIME: i64 = 600;
 pub struct Signer {
     key: RsaKeyPair,
     system: System,
+    runs: AtomicU64,
 }
 
 /// A token in the parts that a bare verification needs.
@@ -38,7 +41,7 @@ impl Signer {
         let key = aws_lc_rs::rsa::KeyPair::generate(KeySize::Rsa2048)?;
         let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&key)?;
         let key = RsaKeyPair::from_pkcs8(der.as_ref()).context("the new key is refused")?;
-        Ok(Self { key, system: system.clone() })
+        Ok(Self { key, system: system.clone(), runs: AtomicU64::new(0) })
     }
 
     /// The JWKS document with the public key.
@@ -107,6 +110,8 @@ impl Signer {
         let now = self.system.now().unix_timestamp();
         let jti = Uuid::from_bytes(self.system.random()?);
         let workflow = "acme/shop/.github/workflows/deploy.yml@refs/heads/main";
+        // Every token is of another run, and numbers of runs grow.
+        let run = 18_032_711_405_u64.saturating_add(self.runs.fetch_add(1, Ordering::Relaxed));
         let sha = "4f5a1c7e9b2d8036f1e4a7c5d9b30e628f71a4c2";
         let claims = json!({
             "jti": jti, "iss": ISSUER, "aud": AUDIENCE, "sub": "repo:acme/shop:environment:production",
@@ -119,7 +124,7 @@ impl Signer {
             "workflow": "Deploy", "workflow_ref": workflow, "workflow_sha": sha,
             "job_workflow_ref": workflow, "job_workflow_sha": sha,
             "environment": "production", "environment_node_id": "EN_kwDOAAm7EM4fZ0wQ",
-            "run_id": "18032711405", "run_number": "412", "run_attempt": "1", "check_run_id": "51310022187",
+            "run_id": run.to_string(), "run_number": "412", "run_attempt": "1", "check_run_id": "51310022187",
             "runner_environment": "github-hosted"
         });
         match claims {

@@ -28,7 +28,7 @@ pub(super) fn texts(prepared: &Prepared) -> impl Iterator<Item = &str> {
 #[derive(Default)]
 pub(super) struct Uses<'a> {
     pub(super) n: Vec<i32>,
-    pub(super) token_key: Vec<&'a [u8]>,
+    pub(super) token_key: Vec<Uuid>,
     pub(super) allowed: Vec<i32>,
     pub(super) session_id: Vec<Uuid>,
     pub(super) keep_until: Vec<OffsetDateTime>,
@@ -135,7 +135,7 @@ impl<'a> Columns<'a> {
         let record = &prepared.record;
         // A use that is taken over stands in the table already.
         let token_use = record.token_use.as_ref().filter(|token| token.replaces.is_none());
-        if let Some((token, key)) = token_use.zip(prepared.token_key.as_ref()) {
+        if let Some((token, key)) = token_use.zip(prepared.token_key) {
             let uses = &mut self.uses;
             uses.n.push(n);
             uses.token_key.push(key);

@@ -16,7 +16,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
     let rows = sqlx::query!(
         r#"
         with use_wanted as (
-            select * from unnest($1::integer[], $2::bytea[], $3::integer[], $4::uuid[], $5::timestamptz[], $6::bytea[])
+            select * from unnest($1::integer[], $2::uuid[], $3::integer[], $4::uuid[], $5::timestamptz[], $6::bytea[])
                 as u (n, token_key, allowed, session_id, keep_until, idempotency)
         ),
         lease_wanted as (
@@ -142,7 +142,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         from unnest($29::integer[]) as r (n) left join accepted a on a.n = r.n
         "#,
         &uses.n,
-        &uses.token_key as _,
+        &uses.token_key,
         &uses.allowed,
         &uses.session_id,
         &uses.keep_until,

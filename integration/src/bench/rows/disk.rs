@@ -15,7 +15,14 @@ const REFERENCE: (f64, f64) = (1_061.0, 1_100.0);
 const TABLES: &str = "select sum(pg_total_relation_size(('daypass.' || name)::regclass))::bigint
     from unnest(array['token_uses', 'sessions', 'leases', 'audit_records', 'audit_personal']) as t (name)";
 
-pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<Vec<Row>> {
+/// Where the bytes are, over everything that this cluster has seen.
+const PARTS: &str =
+    "select string_agg(relname || ' ' || pg_relation_size(c.oid) / (select count(*) from daypass.sessions) || ' B', ', '
+        order by pg_relation_size(c.oid) desc)
+    from pg_class c where relnamespace = 'daypass'::regnamespace and relkind in ('r', 'i')
+        and pg_relation_size(c.oid) > 10 * (select count(*) from daypass.sessions)";
+
+pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<(Vec<Row>, String)> {
     let mut database = ground.database().await?;
     // Pages change whole for the first time after a checkpoint; counted from one, that is in the figure.
     sqlx::raw_sql("checkpoint").execute(&mut database).await?;
@@ -31,10 +38,12 @@ pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<Vec
     let (floor, goal) = (Bound::AtMost(2.0), Bound::AtMost(1.3));
     let tables = Row::new("17a", "disk per exchange", &[disk / REFERENCE.0], Unit::Times, floor, goal);
     let wal = Row::new("17b", "PostgreSQL's log per exchange", &[log / REFERENCE.1], Unit::Times, floor, goal);
-    Ok(vec![
+    let parts: String = sqlx::query_scalar(PARTS).fetch_one(&mut database).await?;
+    let rows = vec![
         tables.told(format!("{disk:.0} B"), format!("three short rows: {:.0} B", REFERENCE.0)),
         wal.told(format!("{log:.0} B"), format!("three short rows: {:.0} B", REFERENCE.1)),
-    ])
+    ];
+    Ok((rows, format!("what an exchange leaves on disk, on average: {parts}")))
 }
 
 /// Bytes of the tables with their indexes, and the end of the log.
