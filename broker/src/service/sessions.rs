@@ -108,14 +108,13 @@ impl Sessions {
         if allowed.shadow {
             return Err(Code::RoleUnknown.into());
         }
-        // Paths are templates: what the session reaches is filled from its own claims.
+        // Paths are templates: what the session reaches is filled from its own claims. One that these claims cannot fill
+        // reaches nothing and stands in the way of nothing else.
         let stored = set.role(&session.role).map(|role| role.credentials.iter().filter(|held| held.engine.name() == kv::NAME));
         let names: Vec<String> = stored.into_iter().flatten().map(|credential| credential.name.clone()).collect();
-        let mut reach = Vec::new();
-        if !names.is_empty() {
-            let planned = policy::decide(set, &policy::Ask { credentials: &names, ..ask })?.credentials;
-            reach = planned.into_iter().filter_map(|planned| serde_json::from_value(planned.params).ok()).collect();
-        }
+        let filled = names.chunks(1).filter_map(|credentials| policy::decide(set, &policy::Ask { credentials, ..ask }).ok());
+        let params = filled.flat_map(|allowed| allowed.credentials).map(|planned| serde_json::from_value(planned.params));
+        let reach = params.filter_map(Result::ok).collect();
         Ok((subject, allowed.rights, reach))
     }
 

@@ -113,6 +113,7 @@ fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
         [issuer.{issuer}.claims]
         sub = {{ class = "admin" }}
         service_id = {{ class = "immutable" }}
+        lane = {{ class = "writer", presence = "optional" }}
         [issuer.{issuer}.job]
         project = "service_id"
         {roles}
