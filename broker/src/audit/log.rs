@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::audit::{CLAIM, Kind, Personal, Record};
 use domain::claims::{Claims, Json};
-use domain::issuers::issuer::{JobView, Kind as IssuerKind};
+use domain::issuers::issuer::{JobView, Kind as IssuerKind, REGISTERED};
 use domain::refusal::Code;
 use uuid::Uuid;
 
@@ -95,8 +95,8 @@ fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoE
         record = record.field("run_url", url.as_str());
     }
     for (name, value) in about.claims.object().iter() {
-        let clear = about.kind.and_then(|kind| kind.claim(name)).is_some_and(|claim| !claim.personal);
-        let registered = matches!(name, "iss" | "aud" | "sub" | "jti" | "iat" | "nbf" | "exp");
+        let clear = about.kind.is_some_and(|kind| kind.is_public(name));
+        let registered = REGISTERED.iter().any(|(registered, _)| *registered == name);
         let field = [CLAIM, name].concat();
         if clear || registered {
             record.fields.insert(field, value.clone());

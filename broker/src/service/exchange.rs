@@ -171,7 +171,7 @@ impl Exchange {
         let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
             Ok(allowed) if allowed.shadow => {
-                let refusal = Refusal::new(Code::RoleUnknown).hint("the role is in shadow: it would have been allowed");
+                let refusal = Refusal::new(Code::RoleNotAllowed).hint("the role is in shadow: it would have been allowed");
                 (refusal, Some(allowed.role), Some(allowed.row))
             }
             Ok(allowed) => return Ok(allowed),

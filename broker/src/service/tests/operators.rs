@@ -97,10 +97,10 @@ async fn a_rehearsed_role_gives_no_rights(pool: PgPool) {
     let shadow = policy("ci", URL, &role("ops", "shadow = true", RIGHTS));
     house.rooms.policies.activate(shadow, "test").await.unwrap();
     let held = house.sessions.holder(token_of(&granted), house.id()).await.map(|_| ()).map_err(code);
-    assert_eq!(held, Err(Code::RoleUnknown));
+    assert_eq!(held, Err(Code::RoleNotAllowed));
     let token = house.first_token("ops").await;
     let opened = Operators::new(house.rooms.clone()).bootstrap(&token, house.id()).await.map(|_| ()).map_err(code);
-    assert_eq!(opened, Err(Code::RoleUnknown));
+    assert_eq!(opened, Err(Code::RoleNotAllowed));
     house.close().await;
 }
 
