@@ -257,6 +257,7 @@ impl Exchange {
             let record = Record {
                 token_use: token_use.clone(),
                 session: session.clone(),
+                of_session: (!case.opens).then_some(case.session),
                 leases: making.new_leases(case),
                 audit: vec![remark],
                 ..Record::default()

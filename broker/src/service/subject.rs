@@ -52,6 +52,10 @@ impl Subject {
         if !issuer.enabled {
             return Err(Code::IssuerDisabled.into());
         }
+        // Of claims that were erased in part nothing can be decided any more.
+        if session.erased {
+            return Err(Code::SessionUnknown.into());
+        }
         let claims = session.claims.clone();
         let job = issuer.kind.job(&issuer.url, &claims);
         Ok(Self {

@@ -31,21 +31,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether it may still be used.
+    /// Whether it has not ended. One whose claims were erased can still give back what it holds.
     pub fn is_open(&self, now: OffsetDateTime) -> bool {
-        self.ended_at.is_none() && now < self.ends_at && !self.erased
+        self.ended_at.is_none() && now < self.ends_at
     }
-}
-
-/// A session with what a repeat of its exchange has to know.
-#[derive(Clone, Debug)]
-pub struct Opened {
-    pub session: Session,
-    pub use_number: i32,
-    /// A credential is being made at this moment.
-    pub pending: bool,
-    /// Leases under which a credential may be alive.
-    pub open_leases: Vec<Uuid>,
 }
 
 struct Row {
@@ -55,6 +44,7 @@ struct Row {
     packed: Vec<u8>,
     leaf: Vec<u8>,
     named: Option<String>,
+    salts: Option<Vec<u8>>,
     project: Option<String>,
     project_name: Option<String>,
     run: Option<String>,
@@ -71,7 +61,7 @@ impl TryFrom<Row> for Session {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("sessions");
-        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref())?;
+        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())?;
         Ok(Self {
             id: row.id,
             issuer: row.issuer,
@@ -105,8 +95,8 @@ impl Store {
     async fn find_session(&self, id: Uuid, token_hash: Option<&[u8; 32]>) -> Result<Option<Session>, StoreError> {
         sqlx::query_as!(
             Row,
-            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project, s.project_name, s.run,
-                      s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
+            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?", s.project,
+                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
                from daypass.sessions s
                join daypass.audit_records r on r.id = s.opened_by
                left join daypass.audit_personal p on p.record_id = s.opened_by
@@ -121,13 +111,11 @@ impl Store {
     }
 
     /// The sessions that a CI token opened, the latest use first.
-    pub async fn sessions_by_use(&self, issuer: &str, token_hash: &[u8; 32]) -> Result<Vec<Opened>, StoreError> {
-        let rows = sqlx::query!(
-            r#"select u.use_number, s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project,
-                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at,
-                      exists (select from daypass.leases l where l.session_id = s.id and l.state = 'pending') as "pending!",
-                      array(select l.id from daypass.leases l
-                            where l.session_id = s.id and l.due_at is not null) as "open_leases!"
+    pub async fn sessions_by_use(&self, issuer: &str, token_hash: &[u8; 32]) -> Result<Vec<Session>, StoreError> {
+        sqlx::query_as!(
+            Row,
+            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?", s.project,
+                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
                from daypass.token_uses u
                join daypass.sessions s on s.id = u.session_id
                join daypass.audit_records r on r.id = s.opened_by
@@ -137,34 +125,10 @@ impl Store {
             &token_key(issuer, token_hash)
         )
         .fetch_all(self.pool())
-        .await?;
-        rows.into_iter()
-            .map(|row| {
-                Ok(Opened {
-                    use_number: row.use_number,
-                    pending: row.pending,
-                    open_leases: row.open_leases,
-                    session: Row {
-                        id: row.id,
-                        issuer: row.issuer,
-                        role: row.role,
-                        packed: row.packed,
-                        leaf: row.leaf,
-                        named: row.named,
-                        project: row.project,
-                        project_name: row.project_name,
-                        run: row.run,
-                        attempt: row.attempt,
-                        job: row.job,
-                        idempotency: row.idempotency,
-                        opened_at: row.opened_at,
-                        ends_at: row.ends_at,
-                        ended_at: row.ended_at,
-                    }
-                    .try_into()?,
-                })
-            })
-            .collect()
+        .await?
+        .into_iter()
+        .map(Session::try_from)
+        .collect()
     }
 
     /// Forgets up to `limit` uses whose tokens no verifier accepts any more.

@@ -17,7 +17,7 @@ impl Exchange {
     /// The session that an earlier request with the same token and key opened.
     pub(super) async fn first_attempt(&self, token_use: &TokenUse, key: &[u8; 32]) -> Result<Option<Uuid>, Error> {
         let opened = self.rooms.store.sessions_by_use(&token_use.issuer, &token_use.token_hash).await?;
-        Ok(opened.iter().find(|opened| opened.session.idempotency.as_ref() == Some(key)).map(|opened| opened.session.id))
+        Ok(opened.iter().find(|session| session.idempotency.as_ref() == Some(key)).map(|session| session.id))
     }
 
     /// Whether a token that was used may be used again: only by the same `Idempotency-Key`, when the first attempt is over,

@@ -127,7 +127,7 @@ async fn a_token_with_several_uses_can_be_used_so_often(pool: PgPool) {
     let outcomes = race(racers).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
     let opened = replicas[0].sessions_by_use("https://ci.example", &[1; 32]).await.unwrap();
-    assert_eq!(opened.iter().map(|opened| opened.use_number).collect::<Vec<_>>(), [3, 2, 1]);
+    assert_eq!(opened.iter().map(|session| session.id).collect::<std::collections::HashSet<_>>().len(), 3);
     close(&replicas).await;
 }
 
@@ -262,7 +262,8 @@ async fn of_racing_safe_repeats_one_takes_the_use_over(pool: PgPool) {
     );
     let opened = replicas[0].sessions_by_use("https://ci.example", &[1; 32]).await.unwrap();
     assert_eq!(opened.len(), 1);
-    assert!(opened[0].session.id != old && opened[0].pending && opened[0].open_leases.len() == 1);
+    let leases = replicas[0].leases_of(opened[0].id).await.unwrap();
+    assert_eq!((opened[0].id != old, leases.len(), leases[0].state), (true, 1, State::Pending));
     assert_eq!((count(&pool, "token_uses").await, count(&pool, "sessions").await), (1, 2));
     close(&replicas).await;
 }
@@ -327,5 +328,19 @@ async fn no_lease_is_written_without_its_record(pool: PgPool) {
     let mut silent = first(&store, [50; 32]);
     silent.audit.clear();
     assert!(matches!(store.write(silent).await, Err(WriteError::Store(StoreError::Unrecorded))));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_step_that_makes_no_lease_needs_its_session_too(pool: PgPool) {
+    let store = open(&pool).await;
+    let record = first(&store, [1; 32]);
+    let session = record.session.as_ref().unwrap().id;
+    let _ = store.write(record).await.unwrap();
+    let step =
+        || Record { of_session: Some(session), audit: vec![audit(&store, Kind::SessionGranted)], ..Record::default() };
+    let _ = store.write(step()).await.unwrap();
+    store.end_session(session, store.system().now(), &[]).await.unwrap();
+    assert!(matches!(store.write(step()).await, Err(WriteError::SessionEnded)));
     store.close().await;
 }
