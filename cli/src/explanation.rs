@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
+use domain::wire::RecordedDecision;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::render::clean;
+use crate::render::{clean, moment};
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -23,6 +24,10 @@ pub(crate) struct Explanation {
     roles: Vec<Role>,
     credentials: Vec<Credential>,
     near_misses: Vec<String>,
+    #[serde(default)]
+    notes: Vec<String>,
+    /// What came of it, where a broker decided.
+    recorded: Option<RecordedDecision>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +84,14 @@ impl Explanation {
     }
 
     pub(crate) fn describe(&self, text: &mut String) {
+        if let Some(RecordedDecision { kind, at, code }) = &self.recorded {
+            let code_then = code.as_ref().map_or_else(String::new, |code| format!(" {}", clean(code)));
+            let _ = writeln!(text, "{STRONG}recorded{STRONG:#} {}{code_then}, {}", clean(kind), moment(*at));
+            if *code != self.code {
+                let _ =
+                    writeln!(text, "  {STRONG}note{STRONG:#}  the policy alone, on the claims that are left, says otherwise:");
+            }
+        }
         let style = if self.code.is_none() { GOOD } else { BAD };
         let code = self.code.as_ref().map_or_else(String::new, |code| format!(" {}", clean(code)));
         let _ = writeln!(text, "{style}{}{code}{style:#}: {}", clean(&self.outcome), clean(&self.summary));
@@ -87,6 +100,9 @@ impl Explanation {
         }
         for miss in &self.near_misses {
             let _ = writeln!(text, "  {STRONG}near{STRONG:#}  {}", clean(miss));
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {STRONG}note{STRONG:#}  {}", clean(note));
         }
         for role in &self.roles {
             role.describe(text);

@@ -9,6 +9,7 @@ use domain::issuers::issuer::{JobView, Kind as IssuerKind, REGISTERED};
 use domain::refusal::Code;
 use uuid::Uuid;
 
+use super::asked::Asked;
 use crate::system::{NoEntropy, System};
 
 /// Who a record is about and what decided.
@@ -26,6 +27,7 @@ pub struct About<'a> {
     pub policy: [u8; 32],
     pub role: Option<&'a str>,
     pub row: Option<usize>,
+    pub asked: Asked<'a>,
 }
 
 /// A decision that was allowed, at one of its stages, with facts about the credentials.
@@ -80,7 +82,7 @@ fn bare(system: &System, kind: Kind, decision: Uuid) -> Result<Record, NoEntropy
 }
 
 fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoEntropy> {
-    let mut record = bare(system, kind, about.decision)?;
+    let mut record = about.asked.write(bare(system, kind, about.decision)?);
     record.session_id = about.session;
     record.issuer = Some(about.issuer.to_owned());
     record.project.clone_from(&about.job.project);

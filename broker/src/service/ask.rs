@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::making::Given;
+use crate::audit::asked::Asked;
 use crate::store::sessions::Session;
 
 /// The longest name of a role or credential that is looked up at all; the policy's own are at most 64 bytes.
@@ -75,4 +76,16 @@ pub(super) struct Wish<'a> {
     pub(super) credentials: Option<&'a [String]>,
     pub(super) ttl: Option<Duration>,
     pub(super) decision: Uuid,
+}
+
+impl<'a> Wish<'a> {
+    /// What of it is remembered beside the role.
+    pub(super) fn asked(&self) -> Asked<'a> {
+        Asked {
+            credentials: self.credentials.unwrap_or_default(),
+            ttl: self.ttl,
+            session_only: self.credentials.is_none(),
+            session_ends: self.session.map(|session| session.ends_at),
+        }
+    }
 }

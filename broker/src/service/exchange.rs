@@ -19,7 +19,7 @@ use super::error::Error;
 use super::making::{Given, Making};
 use super::rooms::Rooms;
 use super::subject::Subject;
-use crate::audit::log;
+use crate::audit::log::{self, About};
 use crate::failpoint;
 use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
@@ -62,8 +62,16 @@ impl Exchange {
         let token = bearer::new_token(&rooms.system, session)?;
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;
-        let case =
-            Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, ends_at };
+        let case = Case {
+            decision: ask.decision,
+            opens: true,
+            set: &set,
+            subject: &subject,
+            asked: wish.asked(),
+            allowed: &allowed,
+            session,
+            ends_at,
+        };
         let token_use = TokenUse {
             issuer: subject.issuer_url.clone(),
             token_hash: verified.token_id,
@@ -111,6 +119,7 @@ impl Exchange {
             opens: false,
             set: &set,
             subject: &subject,
+            asked: wish.asked(),
             allowed: &allowed,
             session: session.id,
             ends_at: session.ends_at,
@@ -171,13 +180,13 @@ impl Exchange {
         let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
             Ok(allowed) if allowed.shadow => {
-                let refusal = Refusal::new(Code::RoleNotAllowed).hint("the role is in shadow: it would have been allowed");
+                let refusal = Refusal::new(Code::RoleNotAllowed).hint(policy::SHADOW);
                 (refusal, Some(allowed.role), Some(allowed.row))
             }
             Ok(allowed) => return Ok(allowed),
             Err(refusal) => (refusal, role.map(str::to_owned), None),
         };
-        let about = subject.about(decision, session, set.hash(), role.as_deref(), row);
+        let about = About { asked: wish.asked(), ..subject.about(decision, session, set.hash(), role.as_deref(), row) };
         self.rooms.denials.record(&about, &refusal).await;
         Err(refusal.into())
     }
@@ -207,18 +216,19 @@ impl Exchange {
         }
         if let Err(error) = making.create(rooms, case).await {
             self.abandon(case, &making, &error).await;
+            rooms.count(Err(&error.public()));
             return Err(error);
         }
         failpoint::pass("exchange::after_create").await?;
         let granted =
             log::decided(&rooms.system, case.word(Kind::ExchangeGranted, Kind::SessionGranted), &case.about(), &making.facts())?;
         let record = Record { activate: making.activations(), audit: vec![granted], ..Record::default() };
-        match rooms.store.write(record).await {
-            Ok(_) => {}
-            // The sweep was faster, or the database is gone: nothing is answered and the sweep cleans up.
-            Err(WriteError::Moved) => return Err(Refusal::new(Code::CredentialNotAvailable).retry_after(5).into()),
-            Err(error) => return Err(Error::from_write(error)),
-        }
+        // The sweep was faster, or the database is gone: nothing is answered and the sweep cleans up.
+        let _written = rooms.store.write(record).await.map_err(|error| {
+            let error = Error::from_write(error);
+            rooms.count(Err(&error.public()));
+            error
+        })?;
         failpoint::pass("exchange::after_activate").await?;
         rooms.count(Ok(()));
         Ok(making.finish(rooms))

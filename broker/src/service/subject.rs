@@ -10,6 +10,7 @@ use domain::refusal::{Code, Refusal};
 use uuid::Uuid;
 
 use super::error::Error;
+use crate::audit::asked::Asked;
 use crate::audit::log::About;
 use crate::oidc::Verified;
 use crate::store::sessions::Session;
@@ -108,6 +109,7 @@ impl Subject {
             policy,
             role,
             row,
+            asked: Asked::default(),
         }
     }
 

@@ -140,6 +140,18 @@ impl Kind for GitLab {
         }
     }
 
+    fn follows(&self, name: &str) -> &'static [&'static str] {
+        match name {
+            "ref" => &["sub", "ref_path", "ref_protected", "ci_config_ref_uri"],
+            "ref_path" => &["sub", "ref", "ref_type", "ref_protected", "ci_config_ref_uri"],
+            "ref_type" => &["sub", "ref_path"],
+            "environment" => &["environment_protected"],
+            "project_id" => &["project_path", "job_project_id"],
+            "project_path" => &["sub", "project_id", "namespace_path", "job_project_path", "ci_config_ref_uri"],
+            _ => &[],
+        }
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

@@ -19,9 +19,9 @@ enum Verdict<'a> {
 }
 
 /// What an evaluation is to plan.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted {
-    /// Those that the ask names; in a session, none that outlives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that the ask names; in a session, which ends then (Unix seconds), none that outlives it.
     Credentials {
         session_ends_at: Option<i64>,
     },

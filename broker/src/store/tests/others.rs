@@ -175,10 +175,12 @@ async fn a_person_who_was_put_in_anothers_place_is_not_believed(pool: PgPool) {
         } else {
             assert!(matches!(read, Err(StoreError::Corrupt("audit_personal"))), "{forged}");
         }
-        sqlx::raw_sql("delete from daypass.audit_personal; insert into daypass.audit_personal select * from kept; drop table kept")
-            .execute(&pool)
-            .await
-            .unwrap();
+        sqlx::raw_sql(
+            "delete from daypass.audit_personal; insert into daypass.audit_personal select * from kept; drop table kept",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
     }
     store.close().await;
 }

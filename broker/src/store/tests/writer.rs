@@ -337,8 +337,7 @@ async fn a_step_that_makes_no_lease_needs_its_session_too(pool: PgPool) {
     let record = first(&store, [1; 32]);
     let session = record.session.as_ref().unwrap().id;
     let _ = store.write(record).await.unwrap();
-    let step =
-        || Record { of_session: Some(session), audit: vec![audit(&store, Kind::SessionGranted)], ..Record::default() };
+    let step = || Record { of_session: Some(session), audit: vec![audit(&store, Kind::SessionGranted)], ..Record::default() };
     let _ = store.write(step()).await.unwrap();
     store.end_session(session, store.system().now(), &[]).await.unwrap();
     assert!(matches!(store.write(step()).await, Err(WriteError::SessionEnded)));

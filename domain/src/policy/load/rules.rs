@@ -120,7 +120,8 @@ fn gates(issuer: &Issuer, condition: &Condition) -> bool {
             let literal = glob.literal();
             let tail = ["refs/heads/", "refs/tags/", "refs/"].iter().find_map(|prefix| literal.strip_prefix(prefix));
             let named = tail.unwrap_or(&literal).chars().any(char::is_alphanumeric);
-            let takes = |before: &str, after: &str| MADE_UP.iter().all(|name| glob.matches(&[before, name, after].concat(), true));
+            let takes =
+                |before: &str, after: &str| MADE_UP.iter().all(|name| glob.matches(&[before, name, after].concat(), true));
             named && !ANYWHERE.iter().any(|[before, after]| takes(before, after))
         }
         Pattern::Present | Pattern::Absent => false,
