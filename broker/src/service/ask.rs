@@ -24,7 +24,7 @@ pub struct Ask {
     pub decision: Uuid,
     pub token: Secret<String>,
     pub role: Option<String>,
-    /// None means all of the role.
+    /// None means all of the role that can be made without more words.
     pub credentials: Vec<String>,
     pub ttl: Option<Duration>,
     pub idempotency: Option<String>,

@@ -63,10 +63,8 @@ impl Explain {
             ttl: asked.ttl,
             now: record.at.unix_timestamp(),
         };
-        let wanted = match asked.session_only {
-            true => Wanted::RoleAlone,
-            false => Wanted::Credentials { session_ends_at: asked.session_ends },
-        };
+        let session_ends_at = asked.session_ends;
+        let wanted = if asked.session_only { Wanted::RoleAlone } else { Wanted::Credentials { session_ends_at } };
         let recorded = RecordedDecision { kind: record.kind.as_str().to_owned(), at: record.at, code: record.code.clone() };
         Ok(Explained { recorded, explanation: policy::explain_wanted(&set, &ask, wanted) })
     }
