@@ -60,7 +60,7 @@ fn path<'a>(ask: &'a Ask<'_, Params>) -> Result<&'a str, Refusal> {
         Some(path) => path,
         None if is_glob(&ask.params) => {
             let hint = format!(
-                "the role reaches the secrets {}; ask for it alone by the session and name one as input.path",
+                "the role reaches the secrets {}; ask with the session's token, naming one as input.path",
                 ask.params.path
             );
             return Err(Refusal::new(Code::RequestMalformed).hint(hint));

@@ -41,6 +41,11 @@ fn columns_count_characters() {
 #[test]
 fn refuses_doubled_and_unknown_names() {
     refused(with_row(&format!("{PINS}ref = \"refs/heads/x\"\n")), &[("toml", "duplicate key")]);
+    // A doubled key, known by the parser's own words, keeps nobody from reading on.
+    refused(
+        with_row(&format!("{PINS}ref = \"refs/heads/x\"\nnonsense = \"x\"\n")),
+        &[("toml", "duplicate key"), ("unknown-claim", "nonsense")],
+    );
     refused(one("[isuer.github]\n"), &[("unknown-key", "did you mean `issuer`?")]);
     refused(with_row(&format!("{PINS}nonsense = \"x\"\n")), &[("unknown-claim", "nonsense")]);
     refused(with_row(&format!("{PINS}event = \"push\"\n")), &[("unknown-claim", "did you mean `event_name`?")]);
