@@ -139,3 +139,15 @@ fn a_claim_is_public_only_with_all_that_lies_in_it() {
     let public = |name: &str| kind.is_public(name);
     assert_eq!([public("sub"), public("user"), public("users"), public("unknown")], [false, false, true, false]);
 }
+
+#[test]
+fn claims_that_follow_others_are_in_the_schema() {
+    for name in ["github", "gitlab"] {
+        let kind = by_name(name).unwrap();
+        for claim in kind.claims() {
+            let known = |other: &&str| kind.claim(other).is_some() && *other != claim.name;
+            assert!(kind.follows(&claim.name).iter().all(known), "{name}: {}", claim.name);
+        }
+        assert!(!kind.follows("ref").is_empty());
+    }
+}
