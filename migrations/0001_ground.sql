@@ -90,6 +90,8 @@ create table daypass.leases (
     -- When a worker has to look at it: the create deadline, the expiry, the next try, or the end of the claim of a worker
     -- that did not come back.
     due_at timestamptz,
+    -- Since when it is to be gone, once it has been given back or claimed.
+    wanted_at timestamptz,
     -- Counts claims; what a worker did is only recorded while its own claim is the latest.
     attempt integer not null default 0,
     claimed_by uuid,
@@ -100,6 +102,7 @@ create table daypass.leases (
 -- Upstream names are never reused within a target.
 create unique index leases_upstream on daypass.leases (engine, coalesce(connection, ''), upstream) where upstream is not null;
 create index leases_due on daypass.leases (due_at) where due_at is not null;
+create index leases_wanted on daypass.leases (wanted_at) where due_at is not null and wanted_at is not null;
 create index leases_of_session on daypass.leases (session_id);
 create index leases_live_of_role on daypass.leases (role) where state in ('pending', 'active', 'passive');
 create index leases_generation on daypass.leases (generation) where due_at is not null;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use domain::wire::RecordedDecision;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::{Failure, Result};
-use crate::render::{BAD, FAINT, GOOD, STRONG, clean};
+use crate::render::{BAD, FAINT, GOOD, STRONG, clean, moment};
 
 /// `domain::policy::Explanation` from the reading side. What a newer broker adds is not shown, only passed on as JSON.
 #[derive(Debug, Deserialize)]
@@ -17,6 +18,10 @@ pub(crate) struct Explanation {
     roles: Vec<Role>,
     credentials: Vec<Credential>,
     near_misses: Vec<String>,
+    #[serde(default)]
+    notes: Vec<String>,
+    /// What came of it, where a broker decided.
+    recorded: Option<RecordedDecision>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -73,6 +78,14 @@ impl Explanation {
     }
 
     pub(crate) fn describe(&self, text: &mut String) {
+        if let Some(RecordedDecision { kind, at, code }) = &self.recorded {
+            let code_then = code.as_ref().map_or_else(String::new, |code| format!(" {}", clean(code)));
+            let _ = writeln!(text, "{STRONG}recorded{STRONG:#} {}{code_then}, {}", clean(kind), moment(*at));
+            if *code != self.code {
+                let _ =
+                    writeln!(text, "  {STRONG}note{STRONG:#}  the policy alone, on the claims that are left, says otherwise:");
+            }
+        }
         let style = if self.code.is_none() { GOOD } else { BAD };
         let code = self.code.as_ref().map_or_else(String::new, |code| format!(" {}", clean(code)));
         let _ = writeln!(text, "{style}{}{code}{style:#}: {}", clean(&self.outcome), clean(&self.summary));
@@ -81,6 +94,9 @@ impl Explanation {
         }
         for miss in &self.near_misses {
             let _ = writeln!(text, "  {STRONG}near{STRONG:#}  {}", clean(miss));
+        }
+        for note in &self.notes {
+            let _ = writeln!(text, "  {STRONG}note{STRONG:#}  {}", clean(note));
         }
         for role in &self.roles {
             role.describe(text);

@@ -1,7 +1,7 @@
-//! The states of a lease and the only steps between them.
+//! The states of a lease.
 //!
-//! `pending → active → revoking ⇄ fenced → revoked` · `pending → revoked` · `passive → expired`. Nothing else.
-//! A credential whose target can take it back is *active*; one that only ends by its own clock (AWS STS) is *passive*.
+//! `pending → active | passive | revoking` · `active → revoking ⇄ fenced` · `revoking → revoked` · `passive → expired`. Nothing
+//! else; the statements of the broker's store take these steps, each only from the state that it names. A credential whose target can take it back is *active*; one that only ends by its own clock (AWS STS) is *passive*.
 
 use std::fmt;
 use std::str::FromStr;
@@ -28,47 +28,9 @@ pub enum State {
     Expired,
 }
 
-/// What happens to a lease.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The credential was made and can be taken back.
-    Activate,
-    /// The credential was made and ends by itself.
-    Settle,
-    /// A worker or a holder begins to take it back.
-    BeginRevoking,
-    /// The login is dead, the rest could not be removed.
-    Fence,
-    /// All of it is gone.
-    Finish,
-    /// Its time is over.
-    Expire,
-}
-
-/// The step does not exist from this state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a {from} lease cannot take the step {step:?}")]
-pub struct ImpossibleStep {
-    pub from: State,
-    pub step: Step,
-}
-
 impl State {
     pub const ALL: [Self; 7] =
         [Self::Pending, Self::Active, Self::Passive, Self::Revoking, Self::Fenced, Self::Revoked, Self::Expired];
-
-    /// The state after `step`.
-    pub const fn after(self, step: Step) -> Result<Self, ImpossibleStep> {
-        match (self, step) {
-            (Self::Pending, Step::Activate) => Ok(Self::Active),
-            (Self::Pending, Step::Settle) => Ok(Self::Passive),
-            (Self::Pending | Self::Active | Self::Fenced, Step::BeginRevoking) => Ok(Self::Revoking),
-            (Self::Revoking, Step::Fence) => Ok(Self::Fenced),
-            (Self::Revoking | Self::Fenced | Self::Pending, Step::Finish) => Ok(Self::Revoked),
-            (Self::Passive, Step::Expire) => Ok(Self::Expired),
-            (from, step) => Err(ImpossibleStep { from, step }),
-        }
-    }
 
     /// Whether a credential may be alive under this lease.
     pub const fn is_open(self) -> bool {
@@ -110,20 +72,6 @@ pub struct UnknownState;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ended_leases_take_no_step() {
-        for step in [Step::Activate, Step::Settle, Step::BeginRevoking, Step::Fence, Step::Finish, Step::Expire] {
-            assert!(State::Revoked.after(step).is_err());
-            assert!(State::Expired.after(step).is_err());
-        }
-    }
-
-    #[test]
-    fn a_passive_lease_only_expires() {
-        assert_eq!(State::Passive.after(Step::Expire), Ok(State::Expired));
-        assert!(State::Passive.after(Step::BeginRevoking).is_err());
-    }
 
     #[test]
     fn words_read_back() {

@@ -93,7 +93,7 @@ codes! {
     InProgress "in_progress" Conflict
         "The same request is being carried out right now."
         "Wait for the time in Retry-After and send it again.";
-    RoleUnknown "role_not_allowed" Denied
+    RoleNotAllowed "role_not_allowed" Denied
         "The token may not become this role."
         "Ask the owners of the policy with the decision id; they can see every condition that did not hold.";
     NoRoleMatches "no_role_matches" Denied

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use domain::audit::{CLAIM, Kind, Personal, Record};
 use domain::claims::{Claims, Json};
-use domain::issuers::issuer::{JobView, Kind as IssuerKind};
+use domain::issuers::issuer::{JobView, Kind as IssuerKind, REGISTERED};
 use domain::refusal::Code;
 use uuid::Uuid;
 
+use super::asked::Asked;
 use crate::system::{NoEntropy, System};
 
 /// Who a record is about and what decided.
@@ -26,6 +27,7 @@ pub struct About<'a> {
     pub policy: [u8; 32],
     pub role: Option<&'a str>,
     pub row: Option<usize>,
+    pub asked: Asked<'a>,
 }
 
 /// A decision that was allowed, at one of its stages, with facts about the credentials.
@@ -80,7 +82,7 @@ fn bare(system: &System, kind: Kind, decision: Uuid) -> Result<Record, NoEntropy
 }
 
 fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoEntropy> {
-    let mut record = bare(system, kind, about.decision)?;
+    let mut record = about.asked.write(bare(system, kind, about.decision)?);
     record.session_id = about.session;
     record.issuer = Some(about.issuer.to_owned());
     record.project.clone_from(&about.job.project);
@@ -95,8 +97,8 @@ fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoE
         record = record.field("run_url", url.as_str());
     }
     for (name, value) in about.claims.object().iter() {
-        let clear = about.kind.and_then(|kind| kind.claim(name)).is_some_and(|claim| !claim.personal);
-        let registered = matches!(name, "iss" | "aud" | "sub" | "jti" | "iat" | "nbf" | "exp");
+        let clear = about.kind.is_some_and(|kind| kind.is_public(name));
+        let registered = REGISTERED.iter().any(|(registered, _)| *registered == name);
         let field = [CLAIM, name].concat();
         if clear || registered {
             record.fields.insert(field, value.clone());

@@ -1,3 +1,4 @@
 //! What is remembered, and in which words.
 
+pub mod asked;
 pub mod log;

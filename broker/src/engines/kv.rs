@@ -59,7 +59,10 @@ fn path<'a>(ask: &'a Ask<'_, Params>) -> Result<&'a str, Refusal> {
     let path = match named {
         Some(path) => path,
         None if is_glob(&ask.params) => {
-            let hint = format!("the role reaches the secrets {}; name one as input.path", ask.params.path);
+            let hint = format!(
+                "the role reaches the secrets {}; ask with the session's token, naming one as input.path",
+                ask.params.path
+            );
             return Err(Refusal::new(Code::RequestMalformed).hint(hint));
         }
         None => &ask.params.path,

@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::making::Given;
+use crate::audit::asked::Asked;
 use crate::store::sessions::Session;
 
 /// The longest name of a role or credential that is looked up at all; the policy's own are at most 64 bytes.
@@ -23,7 +24,7 @@ pub struct Ask {
     pub decision: Uuid,
     pub token: Secret<String>,
     pub role: Option<String>,
-    /// None means all of the role.
+    /// None means all of the role that can be made without more words.
     pub credentials: Vec<String>,
     pub ttl: Option<Duration>,
     pub idempotency: Option<String>,
@@ -75,4 +76,16 @@ pub(super) struct Wish<'a> {
     pub(super) credentials: Option<&'a [String]>,
     pub(super) ttl: Option<Duration>,
     pub(super) decision: Uuid,
+}
+
+impl<'a> Wish<'a> {
+    /// What of it is remembered beside the role.
+    pub(super) fn asked(&self) -> Asked<'a> {
+        Asked {
+            credentials: self.credentials.unwrap_or_default(),
+            ttl: self.ttl,
+            session_only: self.credentials.is_none(),
+            session_ends: self.session.map(|session| session.ends_at),
+        }
+    }
 }

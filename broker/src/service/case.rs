@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::subject::Subject;
+use crate::audit::asked::Asked;
 use crate::audit::log::About;
 use crate::store::{NewSession, TokenUse};
 
@@ -17,6 +18,7 @@ pub struct Case<'a> {
     pub opens: bool,
     pub set: &'a PolicySet,
     pub subject: &'a Subject,
+    pub asked: Asked<'a>,
     pub allowed: &'a Allowed,
     pub session: Uuid,
     /// The moment of the decision, from which everything of this ask is counted.
@@ -27,7 +29,8 @@ pub struct Case<'a> {
 impl Case<'_> {
     /// What a record about this ask says of its subject.
     pub(super) fn about(&self) -> About<'_> {
-        self.subject.about(self.decision, Some(self.session), self.set.hash(), Some(&self.allowed.role), Some(self.allowed.row))
+        let (role, row) = (Some(self.allowed.role.as_str()), Some(self.allowed.row));
+        About { asked: self.asked, ..self.subject.about(self.decision, Some(self.session), self.set.hash(), role, row) }
     }
 
     /// The same for a refusal: an ask that was to open its session has opened none.

@@ -19,7 +19,7 @@ use super::error::Error;
 use super::making::{Given, Making};
 use super::rooms::Rooms;
 use super::subject::Subject;
-use crate::audit::log;
+use crate::audit::log::{self, About};
 use crate::failpoint;
 use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
@@ -65,8 +65,17 @@ impl Exchange {
         let token = bearer::new_token(&rooms.system, session)?;
         let now = rooms.system.now();
         let ends_at = now + allowed.session_ttl;
-        let case =
-            Case { decision: ask.decision, opens: true, set: &set, subject: &subject, allowed: &allowed, session, now, ends_at };
+        let case = Case {
+            decision: ask.decision,
+            opens: true,
+            set: &set,
+            subject: &subject,
+            asked: wish.asked(),
+            allowed: &allowed,
+            session,
+            now,
+            ends_at,
+        };
         let key = ask.idempotency.as_deref().map(|key| bearer::sha256(key.as_bytes()));
         let token_use = TokenUse {
             issuer: subject.issuer_url.clone(),
@@ -115,6 +124,7 @@ impl Exchange {
             opens: false,
             set: &set,
             subject: &subject,
+            asked: wish.asked(),
             allowed: &allowed,
             session: session.id,
             now: self.rooms.system.now(),
@@ -176,13 +186,13 @@ impl Exchange {
         let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
             Ok(allowed) if allowed.shadow => {
-                let refusal = Refusal::new(Code::RoleUnknown).hint("the role is in shadow: it would have been allowed");
+                let refusal = Refusal::new(Code::RoleNotAllowed).hint(policy::SHADOW);
                 (refusal, Some(allowed.role), Some(allowed.row))
             }
             Ok(allowed) => return Ok(allowed),
             Err(refusal) => (refusal, role.map(str::to_owned), None),
         };
-        let about = subject.about(decision, session, set.hash(), role.as_deref(), row);
+        let about = About { asked: wish.asked(), ..subject.about(decision, session, set.hash(), role.as_deref(), row) };
         self.rooms.denials.record(&about, &refusal).await;
         Err(refusal.into())
     }
@@ -212,22 +222,23 @@ impl Exchange {
         }
         if let Err(error) = making.create(rooms, case).await {
             self.abandon(case, &making, &error).await;
+            rooms.count(Err(&error.public()));
             return Err(error);
         }
         failpoint::pass("exchange::after_create").await?;
         let granted =
             log::decided(&rooms.system, case.word(Kind::ExchangeGranted, Kind::SessionGranted), &case.about(), &making.facts())?;
         let record = Record { activate: making.activations(), audit: vec![granted], ..Record::default() };
-        match rooms.store.write(record).await {
-            Ok(_) => {}
-            // The sweep was faster: nothing is answered and it cleans up.
-            Err(WriteError::Moved) => return Err(Refusal::new(Code::CredentialNotAvailable).retry_after(5).into()),
-            // It may have been written all the same, and then no sweep comes before the lease's end.
-            Err(error) => {
+        let _written = rooms.store.write(record).await.map_err(|error| {
+            // Either the sweep was faster, and cleans up. Or it may have been written all the same, and then no sweep comes
+            // before the lease's end.
+            if !matches!(error, WriteError::Moved) {
                 rooms.leases.give_up(making.revocable());
-                return Err(Error::from_write(error));
             }
-        }
+            let error = Error::from_write(error);
+            rooms.count(Err(&error.public()));
+            error
+        })?;
         failpoint::pass("exchange::after_activate").await?;
         rooms.count(Ok(()));
         Ok(making.finish(rooms))
@@ -248,6 +259,7 @@ impl Exchange {
             let record = Record {
                 token_use: token_use.clone(),
                 session: session.clone(),
+                of_session: (!case.opens).then_some(case.session),
                 leases: making.new_leases(case),
                 audit: vec![remark],
                 ..Record::default()

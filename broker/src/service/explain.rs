@@ -3,16 +3,26 @@
 use std::sync::Arc;
 
 use domain::audit::Kind;
-use domain::policy::{self, Explanation, PolicySet, SourceFile};
+use domain::policy::{self, Explanation, PolicySet, SourceFile, Wanted};
 use domain::refusal::Code;
-use domain::wire::AuditQuery;
+use domain::wire::{AuditQuery, RecordedDecision};
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::error::{Error, Fault};
 use super::rooms::Rooms;
 use super::sessions::Holder;
+use crate::audit::asked::Recalled;
 use crate::audit::log;
 use crate::store::audit::Stored;
+
+/// What came of a decision, and what the policy alone says to the same ask.
+#[derive(Debug, Serialize)]
+pub struct Explained {
+    pub recorded: RecordedDecision,
+    #[serde(flatten)]
+    pub explanation: Explanation,
+}
 
 /// Explains recorded decisions to operators.
 #[derive(Clone, Debug)]
@@ -25,11 +35,11 @@ impl Explain {
         Self { rooms }
     }
 
-    /// The decision once more, from its recorded claims under the policy set that decided it. Claims that name a person
+    /// The decision once more, from its recorded claims and ask, under the policy set that decided it. Claims that name a person
     /// take part as long as they have not been erased.
     ///
     /// Needs the right `policy.explain`; that it was asked for is a record too.
-    pub async fn decision(&self, holder: &Holder, decision: Uuid, asking: Uuid) -> Result<Explanation, Error> {
+    pub async fn decision(&self, holder: &Holder, decision: Uuid, asking: Uuid) -> Result<Explained, Error> {
         let rooms = &self.rooms;
         holder.require(rooms, "policy.explain", None, asking).await?;
         let about = holder.about(asking, rooms.policies.active().hash());
@@ -44,15 +54,18 @@ impl Explain {
         let files = files.into_iter().map(|(path, text)| SourceFile { path, text }).collect();
         let set = PolicySet::load(files)
             .map_err(|problems| Fault::new(format!("a stored policy set has {} problems", problems.len())))?;
-        let claims = record.claims(&personal);
+        let (claims, asked) = (record.claims(&personal), Recalled::of(&record));
         let ask = policy::Ask {
             issuer,
             claims: &claims,
             role: record.role.as_deref(),
-            credentials: &[],
-            ttl: None,
+            credentials: &asked.credentials,
+            ttl: asked.ttl,
             now: record.at.unix_timestamp(),
         };
-        Ok(policy::explain(&set, &ask))
+        let session_ends_at = asked.session_ends;
+        let wanted = if asked.session_only { Wanted::RoleAlone } else { Wanted::Credentials { session_ends_at } };
+        let recorded = RecordedDecision { kind: record.kind.as_str().to_owned(), at: record.at, code: record.code.clone() };
+        Ok(Explained { recorded, explanation: policy::explain_wanted(&set, &ask, wanted) })
     }
 }

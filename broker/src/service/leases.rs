@@ -105,7 +105,7 @@ impl Leases {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 
-    /// The leases of a session, oldest first.
+    /// The leases of a session, newest first.
     pub async fn of_session(&self, session: Uuid) -> Result<Vec<Lease>, Error> {
         Ok(self.store.leases_of(session).await?)
     }
@@ -171,17 +171,16 @@ impl Leases {
     /// Gives leases of a session back before their end, and waits a little for them to be gone.
     pub async fn release(&self, session: Uuid, ids: &[Uuid]) -> Result<Vec<Lease>, Error> {
         let decision = self.system.row_id()?;
-        let mut remarks = Vec::new();
         let mine: Vec<Lease> = self.of_session(session).await?.into_iter().filter(|lease| ids.contains(&lease.id)).collect();
-        for lease in mine.iter().filter(|lease| lease.state == State::Active) {
-            remarks.push(log::happened(&self.system, Kind::LeaseReleased, decision, session, Some(lease.id), &lease.role)?);
-        }
-        let mine: Vec<Uuid> = mine.iter().map(|lease| lease.id).collect();
+        let ids: Vec<Uuid> = mine.iter().map(|lease| lease.id).collect();
         let mut tx = self.store.begin().await?;
-        tx.begin_release(&mine, self.system.now()).await?;
-        tx.remember(&remarks).await?;
+        let begun = tx.begin_release(&ids, self.system.now()).await?;
+        let given_back = mine.iter().filter(|lease| begun.contains(&lease.id));
+        let remark =
+            |lease: &Lease| log::happened(&self.system, Kind::LeaseReleased, decision, session, Some(lease.id), &lease.role);
+        tx.remember(&given_back.map(remark).collect::<Result<Vec<_>, _>>()?).await?;
         tx.commit().await?;
-        self.wait_for(session, &mine).await
+        self.wait_for(session, &ids).await
     }
 
     /// Gives leases back of which nobody knows whether they were granted, as soon as that can be written.
@@ -207,12 +206,13 @@ impl Leases {
     async fn wait_for(&self, session: Uuid, ids: &[Uuid]) -> Result<Vec<Lease>, Error> {
         self.wake();
         let mut pause = Duration::from_millis(10);
-        let until = tokio::time::Instant::now() + GIVING_BACK;
+        let (until, end) = (tokio::time::Instant::now() + GIVING_BACK, self.system.now() + GIVING_BACK);
         loop {
             let leases: Vec<Lease> =
                 self.of_session(session).await?.into_iter().filter(|lease| ids.contains(&lease.id)).collect();
-            // Passive leases end by themselves; pending ones not before their create deadline.
-            let going = |lease: &Lease| lease.state == State::Revoking && lease.reason.is_none();
+            // Passive leases end by themselves; those that were pending are not even tried before their create deadline.
+            let later = |lease: &Lease| lease.attempt == 0 && lease.due_at.is_some_and(|due| due > end);
+            let going = |lease: &Lease| lease.state == State::Revoking && lease.reason.is_none() && !later(lease);
             if !leases.iter().any(going) || tokio::time::Instant::now() >= until {
                 return Ok(leases);
             }

@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::audit::Kind;
-use domain::credentials::operator;
-use domain::policy::PolicySet;
+use domain::policy::{PolicySet, Role};
 use domain::refusal::{Code, Refusal};
 use domain::secret::Secret;
 use uuid::Uuid;
@@ -26,10 +25,7 @@ const SESSION: Duration = Duration::from_mins(10);
 
 /// The rights that a role's operator credential lists; none where it has none, or where the role is only rehearsed.
 pub fn rights_of_role(set: &PolicySet, role: &str) -> Vec<String> {
-    let Some(role) = set.role(role).filter(|role| !role.shadow) else { return Vec::new() };
-    let credentials = role.credentials.iter().filter(|credential| credential.engine.name() == operator::NAME);
-    let params = credentials.filter_map(|credential| serde_json::from_value::<operator::Params>(credential.params.clone()).ok());
-    params.flat_map(|params| params.rights).collect()
+    set.role(role).filter(|role| !role.shadow).map(Role::rights).unwrap_or_default()
 }
 
 /// Opens sessions for first operators.
@@ -76,7 +72,7 @@ impl Operators {
         let mut tx = rooms.store.begin().await?;
         let role = tx.spend_bootstrap(&shown.hash, now).await?.ok_or_else(unknown)?;
         if rights_of_role(&set, &role).is_empty() {
-            return Err(Refusal::new(Code::RoleUnknown)
+            return Err(Refusal::new(Code::RoleNotAllowed)
                 .hint("the role of this bootstrap token has no operator credential any more")
                 .into());
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use domain::audit::Kind;
-use domain::policy::{PolicySet, Problem, SourceFile};
+use domain::policy::{PolicySet, Problem, SourceFile, check};
 
 use super::error::Error;
 use crate::audit::log;
@@ -50,9 +50,11 @@ pub fn read_folder(folder: &Path) -> Result<Vec<SourceFile>, LoadError> {
     Ok(files)
 }
 
-/// Reads and checks a folder.
+/// Reads and checks a folder. A set whose cases fail is not sound, whoever forgot to run them.
 pub fn load_folder(folder: &Path) -> Result<PolicySet, LoadError> {
-    PolicySet::load(read_folder(folder)?).map_err(|problems| LoadError::Unsound { path: folder.to_owned(), problems })
+    let report = check(read_folder(folder)?);
+    let problems = report.findings();
+    report.set.filter(|_| problems.is_empty()).ok_or_else(|| LoadError::Unsound { path: folder.to_owned(), problems })
 }
 
 /// The set that decides now.
@@ -103,6 +105,20 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[test]
+    fn a_set_whose_case_fails_is_not_loaded() {
+        let starter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        assert!(load_folder(&starter).is_ok());
+        let folder = tempfile::tempdir().unwrap();
+        for file in read_folder(&starter).unwrap() {
+            let (path, text) = (folder.path().join(&file.path), file.text.replace("expect = \"deny\"", "expect = \"allow\""));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text.replace("code   =", "# code")).unwrap();
+        }
+        let Err(LoadError::Unsound { problems, .. }) = load_folder(folder.path()) else { panic!("it was taken") };
+        assert!(problems.iter().all(|problem| problem.rule == "case-failed"), "{problems:?}");
+    }
 
     /// A mounted ConfigMap: every file is a link through `..data` to a folder of this version.
     #[test]

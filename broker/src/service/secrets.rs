@@ -46,11 +46,31 @@ impl At {
         if self.mount == kv::DEFAULT_MOUNT { self.path.clone() } else { format!("{}:{}", self.mount, self.path) }
     }
 
-    /// Whether a kv credential reaches it in that way. A listing speaks of what lies directly below its path.
-    fn is_reached(&self, params: &kv::Params, access: kv::Access) -> bool {
-        let below = if self.path.is_empty() { "x".to_owned() } else { format!("{}/x", self.path) };
-        let path = if access == kv::Access::List { &below } else { &self.path };
-        params.mount == self.mount && kv::reaches(params, path, access)
+    /// What stands for everything directly below it.
+    fn child(&self) -> String {
+        if self.path.is_empty() { "x".to_owned() } else { format!("{}/x", self.path) }
+    }
+}
+
+/// What somebody wants to do with a secret.
+struct Wish<'a> {
+    access: kv::Access,
+    at: &'a At,
+    /// It speaks of what lies directly below the path, not of the path.
+    below: bool,
+    version: Option<u32>,
+}
+
+impl<'a> Wish<'a> {
+    const fn new(access: kv::Access, at: &'a At) -> Self {
+        Self { access, at, below: false, version: None }
+    }
+
+    /// Whether a kv credential allows it. One that is pinned to a version knows no other.
+    fn is_met(&self, params: &kv::Params) -> bool {
+        let path = if self.below { self.at.child() } else { self.at.path.clone() };
+        let pinned = params.version.zip(self.version).is_none_or(|(pin, wanted)| pin == wanted);
+        params.mount == self.at.mount && pinned && kv::reaches(params, &path, self.access)
     }
 }
 
@@ -73,32 +93,41 @@ impl Secrets {
         Self { rooms: self.rooms.clone(), rights_count: false }
     }
 
-    /// Refuses unless the session's role reaches the secret with a kv credential, or the session holds the operator's right.
-    async fn may(&self, holder: &Holder, access: kv::Access, at: &At, decision: Uuid) -> Result<(), Error> {
-        let right = match access {
+    /// The kv credential of the session's role that allows it; none where the operator's right does. Refuses without either.
+    async fn may<'h>(&self, holder: &'h Holder, wish: &Wish<'_>, decision: Uuid) -> Result<Option<&'h kv::Params>, Error> {
+        let right = match wish.access {
             kv::Access::Read => "secrets.read",
             kv::Access::List => "secrets.list",
             kv::Access::Write => "secrets.write",
         };
-        if holder.reach.iter().any(|params| at.is_reached(params, access)) {
-            return Ok(());
+        // Of several, the one that binds to no version counts.
+        let met = holder.reach.iter().filter(|params| wish.is_met(params)).min_by_key(|params| params.version.is_some());
+        if met.is_some() {
+            return Ok(met);
         }
         if !self.rights_count {
-            return Err(Refusal::new(Code::RightMissing).hint("the role's kv credentials do not reach this here").into());
+            let refusal = Refusal::new(Code::RightMissing).hint("the role's kv credentials do not reach this here");
+            let policy = self.rooms.policies.active().hash();
+            self.rooms.denials.record(&holder.about(decision, policy), &refusal).await;
+            return Err(refusal.into());
         }
-        holder.require(&self.rooms, right, Some(&at.object()), decision).await
+        holder.require(&self.rooms, right, Some(&wish.at.object()), decision).await?;
+        Ok(None)
     }
 
+    /// The version asked for; without one the version that the role is pinned to, or else the newest.
     pub async fn read(&self, holder: &Holder, at: &At, version: Option<u32>, decision: Uuid) -> Result<SecretAnswer, Error> {
-        self.may(holder, kv::Access::Read, at, decision).await?;
-        let found = self.rooms.store.secrets().read(&at.mount, &at.path, version).await?;
+        let wish = Wish { version, ..Wish::new(kv::Access::Read, at) };
+        let pinned = self.may(holder, &wish, decision).await?.and_then(|params| params.version);
+        let found = self.rooms.store.secrets().read(&at.mount, &at.path, pinned.or(version)).await?;
         self.remember(holder, Kind::SecretRead, at, &[found.version], decision).await?;
         let data = serde_json::from_slice(found.data.expose())?;
         Ok(SecretAnswer { data, version: found.version, created_at: found.created_at })
     }
 
     pub async fn list(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretList, Error> {
-        self.may(holder, kv::Access::List, at, decision).await?;
+        let wish = Wish { below: true, ..Wish::new(kv::Access::List, at) };
+        let _by = self.may(holder, &wish, decision).await?;
         // Whole segments: what is below `shop` is not below `shopping`.
         let prefix = if at.path.is_empty() { String::new() } else { format!("{}/", at.path) };
         let paths = self.rooms.store.secrets().list(&at.mount, &prefix).await?;
@@ -107,7 +136,7 @@ impl Secrets {
     }
 
     pub async fn history(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<SecretHistory, Error> {
-        self.may(holder, kv::Access::List, at, decision).await?;
+        let _by = self.may(holder, &Wish::new(kv::Access::List, at), decision).await?;
         let history = told(self.rooms.store.secrets().history(&at.mount, &at.path).await?);
         self.remember(holder, Kind::SecretListed, at, &[], decision).await?;
         Ok(history)
@@ -115,7 +144,8 @@ impl Secrets {
 
     /// Refuses unless a version may be written there, before anything of it is read.
     pub async fn may_write(&self, holder: &Holder, at: &At, decision: Uuid) -> Result<(), Error> {
-        self.may(holder, kv::Access::Write, at, decision).await
+        let _by = self.may(holder, &Wish::new(kv::Access::Write, at), decision).await?;
+        Ok(())
     }
 
     /// Writes a new version and returns its number.
@@ -140,7 +170,7 @@ impl Secrets {
 
     /// Makes the content of `version` the newest version and returns its number.
     pub async fn roll_back(&self, holder: &Holder, at: &At, version: u32, decision: Uuid) -> Result<u32, Error> {
-        self.may(holder, kv::Access::Write, at, decision).await?;
+        self.may_write(holder, at, decision).await?;
         let record = self.record(holder, Kind::SecretRolledBack, at, &[version], decision)?;
         let mut tx = self.rooms.store.begin().await?;
         let newest = tx.rollback_secret(&at.mount, &at.path, version, self.rooms.system.now()).await?;

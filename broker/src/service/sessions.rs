@@ -31,8 +31,7 @@ pub struct Holder {
 impl Holder {
     /// The session's claims without those that name a person.
     pub fn public_claims(&self) -> serde_json::Value {
-        let clear =
-            |name: &str| self.subject.kind.as_ref().and_then(|kind| kind.claim(name)).is_some_and(|claim| !claim.personal);
+        let clear = |name: &str| self.subject.kind.as_ref().is_some_and(|kind| kind.is_public(name));
         let members = self.subject.claims.object().iter().filter(|(name, _)| clear(name));
         members
             .map(|(name, value)| (name.to_owned(), serde_json::to_value(value).unwrap_or_default()))
@@ -106,16 +105,15 @@ impl Sessions {
         let ask = policy::Ask { issuer: &subject.issuer, claims: &subject.claims, role, credentials: &[], ttl: None, now };
         let allowed = policy::decide_role(set, &ask)?;
         if allowed.shadow {
-            return Err(Code::RoleUnknown.into());
+            return Err(Code::RoleNotAllowed.into());
         }
-        // Paths are templates: what the session reaches is filled from its own claims.
+        // Paths are templates: what the session reaches is filled from its own claims. One that these claims cannot fill
+        // reaches nothing and stands in the way of nothing else.
         let stored = set.role(&session.role).map(|role| role.credentials.iter().filter(|held| held.engine.name() == kv::NAME));
         let names: Vec<String> = stored.into_iter().flatten().map(|credential| credential.name.clone()).collect();
-        let mut reach = Vec::new();
-        if !names.is_empty() {
-            let planned = policy::decide(set, &policy::Ask { credentials: &names, ..ask })?.credentials;
-            reach = planned.into_iter().filter_map(|planned| serde_json::from_value(planned.params).ok()).collect();
-        }
+        let filled = names.chunks(1).filter_map(|credentials| policy::decide(set, &policy::Ask { credentials, ..ask }).ok());
+        let params = filled.flat_map(|allowed| allowed.credentials).map(|planned| serde_json::from_value(planned.params));
+        let reach = params.filter_map(Result::ok).collect();
         Ok((subject, allowed.rights, reach))
     }
 

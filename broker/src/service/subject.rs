@@ -10,6 +10,7 @@ use domain::refusal::{Code, Refusal};
 use uuid::Uuid;
 
 use super::error::Error;
+use crate::audit::asked::Asked;
 use crate::audit::log::About;
 use crate::oidc::Verified;
 use crate::store::sessions::Session;
@@ -51,6 +52,10 @@ impl Subject {
         }
         if !issuer.enabled {
             return Err(Code::IssuerDisabled.into());
+        }
+        // Of claims that were erased in part nothing can be decided any more.
+        if session.erased {
+            return Err(Code::SessionUnknown.into());
         }
         let claims = session.claims.clone();
         let job = issuer.kind.job(&issuer.url, &claims);
@@ -104,6 +109,7 @@ impl Subject {
             policy,
             role,
             row,
+            asked: Asked::default(),
         }
     }
 

@@ -122,6 +122,8 @@ fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
         [issuer.{issuer}.claims]
         sub = {{ class = "admin" }}
         service_id = {{ class = "immutable" }}
+        lane = {{ class = "writer", presence = "optional" }}
+        by = {{ class = "anyone", presence = "optional", personal = true }}
         [issuer.{issuer}.job]
         project = "service_id"
         {roles}
@@ -212,7 +214,8 @@ impl House {
     /// A fresh token of the service that may become the role of its own name.
     fn token(&self, sub: &str) -> Secret<String> {
         let now = self.rooms.system.now().unix_timestamp();
-        let claims = json!({"iss": URL, "aud": "https://broker.test", "sub": sub, "service_id": "s1", "jti": self.id().to_string(),
+        let claims = json!({"iss": URL, "aud": "https://broker.test", "sub": sub, "service_id": "s1", "by": "sidney",
+            "jti": self.id().to_string(),
             "iat": now, "nbf": now, "exp": now + 300});
         Secret::new(self.signer.token(&claims))
     }

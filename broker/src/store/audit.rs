@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::audit::{Record, leaf};
+use domain::audit::{Personal, Record, leaf};
 use domain::claims::Json;
 use domain::wire::{AuditEntry, AuditQuery};
 use sqlx::PgConnection;
@@ -51,8 +51,8 @@ impl Entry {
 }
 
 impl Stored {
-    /// From its columns. What does not meet its hash is not believed.
-    pub(super) fn read(packed: &[u8], leaf: &[u8], named: Option<&str>) -> Result<Self, StoreError> {
+    /// From its columns. What does not meet its hash is not believed, be it the whole or a value that names a person.
+    pub(super) fn read(packed: &[u8], leaf: &[u8], named: Option<&str>, salts: Option<&[u8]>) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("audit_records");
         let canonical = packed::unpack(packed).map_err(|_| corrupt())?;
         let leaf = <[u8; 32]>::try_from(leaf).map_err(|_| corrupt())?;
@@ -60,8 +60,8 @@ impl Stored {
             return Err(corrupt());
         }
         let record = Record::parse(&canonical).map_err(|_| corrupt())?;
-        let personal = named.map(serde_json::from_str).transpose().map_err(|_| StoreError::Corrupt("audit_personal"))?;
-        Ok(Self { record, leaf, personal: personal.unwrap_or_default() })
+        let personal = named.map_or_else(|| Some(BTreeMap::new()), |named| clear(&record, named, salts.unwrap_or_default()));
+        Ok(Self { record, leaf, personal: personal.ok_or(StoreError::Corrupt("audit_personal"))? })
     }
 
     /// As an operator sees it.
@@ -74,6 +74,17 @@ impl Stored {
             fields: self.record.as_text(&self.personal),
         }
     }
+}
+
+/// The values that name a person; none unless each of them, with its salt, is the one that the record commits to.
+fn clear(record: &Record, named: &str, salts: &[u8]) -> Option<BTreeMap<String, Json>> {
+    let named: BTreeMap<String, Json> = serde_json::from_str(named).ok()?;
+    let (salts, rest) = salts.as_chunks::<16>();
+    let meets = |(name, value): (&String, &Json), salt: &[u8; 16]| {
+        record.personal.get(name).is_some_and(|held| held.hash() == Personal::new(*salt, value.clone()).hash())
+    };
+    let sound = rest.is_empty() && salts.len() == named.len() && named.iter().zip(salts).all(|(value, salt)| meets(value, salt));
+    sound.then_some(named)
 }
 
 /// Inserts records inside the caller's transaction.
@@ -122,7 +133,7 @@ impl Store {
         let (Ok(about), Ok(before)) = (about, before) else { return Ok(Vec::new()) };
         let limit = query.limit.unwrap_or(LIST.0).clamp(1, LIST.1);
         let rows = sqlx::query!(
-            r#"select r.packed, r.leaf, p.named::text as named
+            r#"select r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
                from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where ($1::text is null or r.kind = $1)
                  and ($2::text is null or r.issuer = $2)
@@ -143,6 +154,6 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(|row| Stored::read(&row.packed, &row.leaf, row.named.as_deref())).collect()
+        rows.iter().map(|row| Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())).collect()
     }
 }

@@ -150,7 +150,7 @@ impl Store {
         .transpose()
     }
 
-    /// The leases of a session, oldest first.
+    /// The leases of a session, newest first.
     pub async fn leases_of(&self, session_id: Uuid) -> Result<Vec<Lease>, StoreError> {
         of_session(self.pool(), session_id).await
     }
@@ -166,7 +166,7 @@ impl Store {
             )
             update daypass.leases l
             set state = case l.state when 'passive' then 'passive' else 'revoking' end,
-                due_at = $4, attempt = l.attempt + 1, claimed_by = $5
+                due_at = $4, attempt = l.attempt + 1, claimed_by = $5, wanted_at = coalesce(l.wanted_at, l.due_at)
             from due where l.id = due.id
             returning l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.handle
@@ -255,11 +255,13 @@ impl Store {
         Ok(true)
     }
 
-    /// Leases that were to be gone before `before`. A next try in the future makes none of them less late.
+    /// Leases that were to be gone before `before`, at their end or because they were given back. A next try in the future
+    /// makes none of them less late.
     pub async fn late_leases(&self, before: OffsetDateTime) -> Result<Late, StoreError> {
         let row = sqlx::query!(
-            r#"select count(*) as "count!", min(least(due_at, expires_at)) as since
-               from daypass.leases where due_at is not null and least(due_at, expires_at) < $1"#,
+            r#"select count(*) as "count!", min(coalesce(wanted_at, due_at)) as since
+               from daypass.leases
+               where due_at is not null and ((wanted_at is null and due_at < $1) or wanted_at < $1)"#,
             before
         )
         .fetch_one(self.pool())
@@ -292,7 +294,8 @@ impl Tx {
                  order by id for no key update
              )
              update daypass.leases l
-             set state = 'revoking', due_at = case l.state when 'pending' then greatest(l.due_at, $2) else $2 end
+             set state = 'revoking', due_at = case l.state when 'pending' then greatest(l.due_at, $2) else $2 end,
+                 wanted_at = coalesce(l.wanted_at, case l.state when 'pending' then greatest(l.due_at, $2) else $2 end)
              from open where l.id = open.id
              returning l.id",
             ids,
@@ -308,7 +311,7 @@ pub(super) async fn of_session(pool: &PgPool, session_id: Uuid) -> Result<Vec<Le
         Row,
         "select id, session_id, role, credential, engine, connection, upstream, state, revocable, issued_at, expires_at,
                 due_at, attempt, reason, ended_at
-         from daypass.leases where session_id = $1 order by issued_at, id",
+         from daypass.leases where session_id = $1 order by issued_at desc, id desc",
         session_id
     )
     .fetch_all(pool)

@@ -23,7 +23,7 @@ const GRANTS: &[(&str, &str)] = &[
     (
         "leases",
         "select, insert, delete, \
-         update (state, handle, generation, expires_at, due_at, attempt, claimed_by, reason, ended_at)",
+         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at)",
     ),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),

@@ -14,6 +14,8 @@ use super::StoreError;
 pub struct Record {
     pub token_use: Option<TokenUse>,
     pub session: Option<NewSession>,
+    /// A session that was opened before and on which this step builds: when it has ended, nothing is written.
+    pub of_session: Option<Uuid>,
     pub leases: Vec<NewLease>,
     pub activate: Vec<Activation>,
     /// Never empty. The first one tells of the opening of the session, if there is one, with the claims that it is opened on.

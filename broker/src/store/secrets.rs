@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 
 use super::data_keys::{Keys, generation_column};
-use super::{Store, StoreError, Tx, one_row};
+use super::{StoreError, Tx, one_row};
 use crate::crypto::keyring::{Place, compound};
 
 mod reader;
@@ -112,7 +112,7 @@ impl Secrets {
     /// The version of the secret; the current one unless told.
     pub async fn read(&self, mount: &str, path: &str, version: Option<u32>) -> Result<Version, SecretError> {
         let shelf = self.shelf()?;
-        let wanted = version.map(i32::try_from).transpose().map_err(|_| SecretError::Unknown)?;
+        let wanted = version.map(wanted).transpose()?;
         let row = shelf.reader.read(reader::Which { mount: mount.to_owned(), path: path.to_owned(), version: wanted }).await?;
         let row = row.ok_or(SecretError::Unknown)?;
         let Some(sealed) = row.sealed.as_ref().filter(|_| row.deleted_at.is_none()) else { return Err(SecretError::Deleted) };
@@ -187,42 +187,37 @@ impl Tx {
             return Err(SecretError::TooLarge);
         }
         members(put.data)?;
-        let found = self.lock_secret(put.mount, put.path).await?;
+        let mut found = self.lock_secret(put.mount, put.path).await?;
+        if found.is_none() && put.cas.is_none_or(|cas| cas == 0) {
+            // Of several that make it at once each locks the same row, and they follow each other.
+            sqlx::query!(
+                "insert into daypass.secrets (mount, path, current, metadata, created_at, updated_at)
+                 values ($1, $2, 0, '{}', $3, $3) on conflict do nothing",
+                put.mount,
+                put.path,
+                put.now
+            )
+            .execute(self.connection())
+            .await?;
+            found = self.lock_secret(put.mount, put.path).await?;
+        }
         let current = found.unwrap_or(0);
         if put.cas.is_some_and(|cas| cas != current) {
             return Err(SecretError::Conflict { current });
         }
         let version = current.saturating_add(1);
         let metadata = put.metadata.map(serde_json::to_value).transpose().map_err(|_| StoreError::Corrupt("secrets"))?;
-        if found.is_none() {
-            let made = sqlx::query!(
-                "insert into daypass.secrets (mount, path, current, metadata, created_at, updated_at)
-                 values ($1, $2, $3, coalesce($4, '{}'::jsonb), $5, $5) on conflict do nothing",
-                put.mount,
-                put.path,
-                column(version)?,
-                metadata,
-                put.now
-            )
-            .execute(self.connection())
-            .await?;
-            if !one_row(&made) {
-                // Somebody made it since it was looked for.
-                return Err(SecretError::Conflict { current: self.lock_secret(put.mount, put.path).await?.unwrap_or(1) });
-            }
-        } else {
-            sqlx::query!(
-                "update daypass.secrets set current = $3, metadata = coalesce($4, metadata), updated_at = $5
-                 where mount = $1 and path = $2",
-                put.mount,
-                put.path,
-                column(version)?,
-                metadata,
-                put.now
-            )
-            .execute(self.connection())
-            .await?;
-        }
+        sqlx::query!(
+            "update daypass.secrets set current = $3, metadata = coalesce($4, metadata), updated_at = $5
+             where mount = $1 and path = $2",
+            put.mount,
+            put.path,
+            column(version)?,
+            metadata,
+            put.now
+        )
+        .execute(self.connection())
+        .await?;
         let key = key(put.mount, put.path);
         let sealed = self.keys.seal(place(&key, version), put.data.expose())?;
         sqlx::query!(
@@ -248,7 +243,7 @@ impl Tx {
             "select sealed from daypass.secret_versions where mount = $1 and path = $2 and version = $3",
             mount,
             path,
-            column(to)?
+            wanted(to)?
         )
         .fetch_optional(self.connection())
         .await?
@@ -323,14 +318,7 @@ impl Tx {
     async fn versions(&mut self, mount: &str, path: &str, named: &[u32]) -> Result<Vec<i32>, SecretError> {
         let current = self.lock_secret(mount, path).await?.ok_or(SecretError::Unknown)?;
         let named = if named.is_empty() { &[current] } else { named };
-        named.iter().map(|version| Ok(column(*version)?)).collect()
-    }
-}
-
-impl Store {
-    /// How many secrets there are, for the demo and metrics.
-    pub async fn count_secrets(&self) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from daypass.secrets"#).fetch_one(self.pool()).await?)
+        named.iter().map(|version| wanted(*version)).collect()
     }
 }
 
@@ -385,4 +373,9 @@ fn number(column: i32) -> Result<u32, StoreError> {
 
 fn column(version: u32) -> Result<i32, StoreError> {
     i32::try_from(version).map_err(|_| StoreError::Corrupt("secret_versions"))
+}
+
+/// The number of a version that somebody asks for. None is as high as what no column holds.
+fn wanted(version: u32) -> Result<i32, SecretError> {
+    i32::try_from(version).map_err(|_| SecretError::Unknown)
 }

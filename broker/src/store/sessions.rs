@@ -30,9 +30,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Whether it may still be used.
+    /// Whether it has not ended. One whose claims were erased can still give back what it holds.
     pub fn is_open(&self, now: OffsetDateTime) -> bool {
-        self.ended_at.is_none() && now < self.ends_at && !self.erased
+        self.ended_at.is_none() && now < self.ends_at
     }
 }
 
@@ -43,6 +43,7 @@ struct Row {
     packed: Vec<u8>,
     leaf: Vec<u8>,
     named: Option<String>,
+    salts: Option<Vec<u8>>,
     project: Option<String>,
     project_name: Option<String>,
     run: Option<String>,
@@ -59,7 +60,7 @@ impl TryFrom<Row> for Session {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("sessions");
-        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref())?;
+        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())?;
         Ok(Self {
             id: row.id,
             issuer: row.issuer,
@@ -93,8 +94,8 @@ impl Store {
     async fn find_session(&self, id: Uuid, token_hash: Option<&[u8; 32]>) -> Result<Option<Session>, StoreError> {
         sqlx::query_as!(
             Row,
-            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", s.project, s.project_name, s.run,
-                      s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
+            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?", s.project,
+                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
                from daypass.sessions s
                join daypass.audit_records r on r.id = s.opened_by
                left join daypass.audit_personal p on p.record_id = s.opened_by

@@ -88,6 +88,7 @@ fn first(store: &Store, token: [u8; 32]) -> Record {
         .personal("claim.actor", [9; 16], "octocat");
     asked.session_id = Some(session.id);
     Record {
+        of_session: None,
         token_use: Some(TokenUse {
             issuer: "https://ci.example".to_owned(),
             token_hash: token,

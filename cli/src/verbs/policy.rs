@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
-use domain::policy::{Ask, Explanation, PolicySet, check, duration, explain};
+use domain::policy::{Ask, Explanation, Issuer, PolicySet, check, duration, explain};
 
 use crate::args::name_and_value;
 use crate::context::Context;
@@ -130,17 +130,36 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
         known(issuer, name)?;
         claims.take(name);
     }
-    Ok(explain(
-        &set,
-        &Ask {
-            issuer: &issuer.name,
-            claims: &claims,
-            role: ask.role.as_deref(),
-            credentials: &ask.credentials,
-            ttl: ask.ttl,
-            now: issued_at(&claims),
-        },
-    ))
+    let asked = Ask {
+        issuer: &issuer.name,
+        claims: &claims,
+        role: ask.role.as_deref(),
+        credentials: &ask.credentials,
+        ttl: ask.ttl,
+        now: issued_at(&claims),
+    };
+    let mut explanation = explain(&set, &asked);
+    let changed: Vec<&str> = ask
+        .with
+        .iter()
+        .map(|(name, _)| name.strip_suffix(':').unwrap_or(name))
+        .chain(ask.without.iter().map(String::as_str))
+        .collect();
+    explanation.notes = left_behind(issuer, &claims, &changed);
+    Ok(explanation)
+}
+
+/// Claims that would have changed with those that were, had the issuer made the token.
+fn left_behind(issuer: &Issuer, claims: &Claims, changed: &[&str]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for name in changed {
+        for other in issuer.kind.follows(name).iter().filter(|other| !changed.contains(*other)) {
+            let Some(value) = claims.get(other) else { continue };
+            let value = serde_json::to_string(value).unwrap_or_default();
+            notes.push(format!("{name} was changed by hand; {other} still says {value}"));
+        }
+    }
+    notes
 }
 
 /// The question is what was decided when the token was made, so that the answer does not change with the hour.

@@ -101,10 +101,15 @@ fn a_recorded_decision_is_explained_as_an_offline_one() {
     let job = logged_in(&broker);
     let folder = crate::policy::starter();
     let ask = ["--format", "json", "policy", "explain", &folder, "--issuer", "github", "--role", "shop-deploy-prod"];
-    let explanation = Ran::of(&mut job.bare(&ask)).stdout;
+    let explanation = Ran::of(&mut job.bare(&ask)).stdout.replacen(
+        '{',
+        r#"{"recorded": {"kind": "exchange.denied", "at": "2026-01-01T00:00:00Z", "code": "rate_limited"},"#,
+        1,
+    );
     broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
     let told = Ran::of(&mut job.bare(&["audit", "explain", "decision-7"])).ok();
-    assert!(told.starts_with("deny role_not_allowed") && told.contains("no  environment"), "{told}");
+    assert!(told.starts_with("recorded exchange.denied rate_limited") && told.contains("says otherwise"), "{told}");
+    assert!(told.contains("\ndeny role_not_allowed") && told.contains("no  environment"), "{told}");
     broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
     let json = Ran::of(&mut job.bare(&["--format", "json", "audit", "explain", "decision-7"])).ok();
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("json");

@@ -61,6 +61,7 @@ fn explains_a_typical_token_with_changes() {
     let denied = ask(&["--claim", "environment=production", "--claim", "ref=refs/heads/mian"]);
     assert_eq!(denied.code, Some(1));
     assert!(denied.stdout.contains("no  ref") && denied.stdout.contains("refs/heads/mian"), "{}", denied.stdout);
+    assert!(denied.stdout.contains("job_workflow_ref still says"), "{}", denied.stdout);
     let without = ask(&["--without", "environment"]);
     assert!(without.stdout.contains("(missing)"), "{}", without.stdout);
     let veto = ask(&["--claim", "environment=production", "--claim", "event_name=pull_request_target"]);

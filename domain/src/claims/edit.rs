@@ -1,4 +1,4 @@
-//! Claims made by hand: samples, cases, tests. A verified token is never edited.
+//! Claims made by hand: samples, cases, tests, and the questions of `policy explain`. What a broker decides on is never edited.
 
 use super::{Claims, Json, Object};
 

@@ -110,6 +110,12 @@ pub trait Engine: Debug + Send + Sync {
     /// What is wrong with the values. `params` holds no unfilled template.
     fn check(&self, params: &Value) -> Vec<Fault>;
 
+    /// Whether an ask that names no credentials gets this one too. `params` are in normal form, templates unfilled.
+    fn is_given_unasked(&self, params: &Value) -> bool {
+        let _ = params;
+        true
+    }
+
     /// Whose property the credential opens. `params` are in normal form, templates unfilled.
     fn reach<'p>(&self, params: &'p Value) -> Reach<'p>;
 }

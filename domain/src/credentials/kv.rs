@@ -35,6 +35,9 @@ pub enum Access {
     Write,
 }
 
+/// The number of the last version that a secret can have.
+const MOST_VERSIONS: u64 = i32::MAX.unsigned_abs() as u64;
+
 /// The mount that is meant where none is named.
 pub const DEFAULT_MOUNT: &str = "secret";
 
@@ -102,17 +105,24 @@ impl Engine for Kv {
         settle::<Params>(params)
     }
 
+    /// Which of many is meant, and what is to be written, only the caller can say.
+    fn is_given_unasked(&self, params: &Value) -> bool {
+        serde_json::from_value(params.clone())
+            .is_ok_and(|params: Params| !is_glob(&params) && params.access.contains(&Access::Read))
+    }
+
     fn reach<'p>(&self, params: &'p Value) -> Reach<'p> {
         let secrets = text(params, "mount").zip(text(params, "path"));
         secrets.map_or(Reach::Unknown, |(mount, path)| Reach::Secrets { mount, path })
     }
 
     fn check(&self, params: &Value) -> Vec<Fault> {
-        let params: Params = match serde_json::from_value(params.clone()) {
-            Ok(params) => params,
-            Err(_) => {
-                return vec![Fault::new("access", "expected any of \"read\", \"list\" and \"write\"; version is 1 or greater")];
-            }
+        let version = params.get("version").and_then(Value::as_u64);
+        if version.is_some_and(|version| !(1..=MOST_VERSIONS).contains(&version)) {
+            return vec![Fault::new("version", format!("versions count from 1 to {MOST_VERSIONS}"))];
+        }
+        let Ok(params) = serde_json::from_value::<Params>(params.clone()) else {
+            return vec![Fault::new("access", "expected any of \"read\", \"list\" and \"write\"")];
         };
         let mut faults = Vec::new();
         if !super::postgres::is_name(&params.mount) {
@@ -131,10 +141,8 @@ impl Engine for Kv {
         if params.access.is_empty() {
             faults.push(Fault::new("access", "expected at least one of \"read\", \"list\" and \"write\""));
         }
-        match params.version {
-            Some(0) => faults.push(Fault::new("version", "versions count from 1")),
-            Some(_) if glob => faults.push(Fault::new("version", "a version belongs to one secret, not to a glob")),
-            _ => {}
+        if glob && params.version.is_some() {
+            faults.push(Fault::new("version", "a version belongs to one secret, not to a glob"));
         }
         faults
     }

@@ -78,6 +78,11 @@ impl Engine for Operator {
         settle::<Params>(params)
     }
 
+    /// The rights of operators belong to the session; there is nothing to make for them.
+    fn is_given_unasked(&self, _params: &Value) -> bool {
+        false
+    }
+
     fn reach<'p>(&self, _params: &'p Value) -> Reach<'p> {
         Reach::Broker
     }

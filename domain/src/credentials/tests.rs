@@ -90,3 +90,33 @@ fn tag_keys_that_differ_only_by_case_are_refused() {
     assert_eq!(aws::Aws.check(&params).len(), 2);
     assert_eq!(aws::account("arn:aws:iam::123456789012:role/x"), Some("123456789012"));
 }
+
+#[test]
+fn secrets_that_cannot_be_read_without_more_words_are_not_given_unasked() {
+    for (params, given) in [
+        (serde_json::json!({"path": "shop/registry"}), true),
+        (serde_json::json!({"path": "shop/{ref}"}), true),
+        (serde_json::json!({"path": "shop/*"}), false),
+        (serde_json::json!({"path": "shop/registry", "access": ["write"]}), false),
+    ] {
+        let params = kv::Kv.normal(params).unwrap();
+        assert_eq!(kv::Kv.is_given_unasked(&params), given, "{params}");
+    }
+}
+
+#[test]
+fn a_wrong_version_is_blamed_on_the_version() {
+    for version in [0_u64, 5_000_000_000, 1 << 31] {
+        let faults = kv::Kv.check(&serde_json::json!({"path": "a", "version": version}));
+        assert_eq!(faults.iter().map(|fault| fault.field).collect::<Vec<_>>(), ["version"], "{version}");
+    }
+    assert!(kv::Kv.check(&serde_json::json!({"path": "a", "version": 7})).is_empty());
+}
+
+#[test]
+fn a_right_can_speak_of_a_whole_mount() {
+    let held = ["secrets.read:other:**"];
+    assert!(operator::Operator.check(&serde_json::json!({"rights": held})).is_empty());
+    assert!(allows(&held, "secrets.read", Some("other:shop/registry")));
+    assert!(!allows(&held, "secrets.read", Some("shop/registry")));
+}

@@ -174,6 +174,16 @@ impl Kind for GitHub {
         }
     }
 
+    fn follows(&self, name: &str) -> &'static [&'static str] {
+        match name {
+            "ref" => &["sub", "ref_type", "ref_protected", "workflow_ref", "job_workflow_ref"],
+            "environment" | "event_name" => &["sub"],
+            "repository" => &["sub", "repository_owner", "repository_id", "workflow_ref", "job_workflow_ref"],
+            "repository_id" => &["sub", "repository"],
+            _ => &[],
+        }
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

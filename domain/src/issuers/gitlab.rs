@@ -18,6 +18,7 @@ pub const URL: &str = "https://gitlab.com";
 #[derive(Debug)]
 pub struct GitLab;
 
+/// `ref` gates no code: a tag may bear the name of a branch. Nor does `environment`: any job may name one.
 static CLAIMS: &[Claim] = &[
     Claim::always("sub", Class::Writer),
     Claim::always("project_id", Class::Immutable).pin(),
@@ -38,12 +39,12 @@ static CLAIMS: &[Claim] = &[
     Claim::always("pipeline_source", Class::Writer),
     Claim::always("job_id", Class::Immutable),
     Claim::sometimes("job_source", Class::Writer),
-    Claim::always("ref", Class::Writer).gate(),
+    Claim::always("ref", Class::Writer),
     Claim::always("ref_type", Class::Writer),
     Claim::sometimes("ref_path", Class::Writer).gate(),
     Claim::always("ref_protected", Class::Admin).gate(),
     Claim::always("sha", Class::Writer).gate(),
-    Claim::sometimes("environment", Class::Writer).gate(),
+    Claim::sometimes("environment", Class::Writer),
     Claim::sometimes("environment_protected", Class::Admin).gate(),
     Claim::sometimes("deployment_tier", Class::Writer),
     Claim::sometimes("environment_action", Class::Writer),
@@ -136,6 +137,18 @@ impl Kind for GitLab {
             run_url,
             // The token ends with the job. Without an end it has ended: a claim that is missing opens nothing.
             ends_at: Some(claims.get("exp").and_then(crate::claims::Json::as_int).unwrap_or(0)),
+        }
+    }
+
+    fn follows(&self, name: &str) -> &'static [&'static str] {
+        match name {
+            "ref" => &["sub", "ref_path", "ref_protected", "ci_config_ref_uri"],
+            "ref_path" => &["sub", "ref", "ref_type", "ref_protected", "ci_config_ref_uri"],
+            "ref_type" => &["sub", "ref_path"],
+            "environment" => &["environment_protected"],
+            "project_id" => &["project_path", "job_project_id"],
+            "project_path" => &["sub", "project_id", "namespace_path", "job_project_path", "ci_config_ref_uri"],
+            _ => &[],
         }
     }
 

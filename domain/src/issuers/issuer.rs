@@ -209,6 +209,23 @@ pub trait Kind: Debug + Send + Sync {
         self.claims().iter().find(|claim| claim.name == name)
     }
 
+    /// Whether the claim, with all that lies in it, may be remembered and shown in clear: it is known and names no person.
+    fn is_public(&self, name: &str) -> bool {
+        let below = |pointer: &str| {
+            let first = pointer.strip_prefix('/').and_then(|pointer| pointer.split('/').next());
+            first.is_some_and(|first| first.replace("~1", "/").replace("~0", "~") == name)
+        };
+        let of_it = |claim: &&Claim| claim.name == name || below(&claim.name);
+        self.claim(name).is_some()
+            && !self.claim(name).into_iter().chain(self.claims().iter().filter(of_it)).any(|claim| claim.personal)
+    }
+
+    /// Claims that change with this one in real tokens, for those who ask what another value would do.
+    fn follows(&self, name: &str) -> &'static [&'static str] {
+        let _ = name;
+        &[]
+    }
+
     /// What a caller can be told about its own token when it is refused, whatever the policy says.
     fn hints(&self, claims: &Claims) -> Vec<String> {
         let _ = claims;

@@ -125,3 +125,29 @@ fn a_generic_job_view_takes_numbers_and_nested_claims() {
     assert_eq!((job.project.as_deref(), job.run.as_deref()), (Some("ci"), Some("1")));
     assert!(claims.take("/kubernetes.io/namespace").is_some() && claims.get("/kubernetes.io/namespace").is_none());
 }
+
+#[test]
+fn a_claim_is_public_only_with_all_that_lies_in_it() {
+    use super::issuer::{Claim, Class};
+    let claims = vec![
+        Claim::always("sub", Class::Immutable).personal(),
+        Claim::always("user", Class::Anyone).of(Type::Object),
+        Claim::always("/user/mail", Class::Anyone).personal(),
+        Claim::always("users", Class::Anyone),
+    ];
+    let kind = generic::Generic::new(generic::Schema { claims, ..generic::Schema::default() });
+    let public = |name: &str| kind.is_public(name);
+    assert_eq!([public("sub"), public("user"), public("users"), public("unknown")], [false, false, true, false]);
+}
+
+#[test]
+fn claims_that_follow_others_are_in_the_schema() {
+    for name in ["github", "gitlab"] {
+        let kind = by_name(name).unwrap();
+        for claim in kind.claims() {
+            let known = |other: &&str| kind.claim(other).is_some() && *other != claim.name;
+            assert!(kind.follows(&claim.name).iter().all(known), "{name}: {}", claim.name);
+        }
+        assert!(!kind.follows("ref").is_empty());
+    }
+}

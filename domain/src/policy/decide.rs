@@ -17,7 +17,7 @@ pub struct Ask<'a> {
     pub issuer: &'a str,
     pub claims: &'a Claims,
     pub role: Option<&'a str>,
-    /// None means all of the role's but `operator`.
+    /// None means all of the role's but `operator`, and secrets that cannot be read without saying which.
     pub credentials: &'a [String],
     /// A wish; it can only shorten.
     pub ttl: Option<Duration>,

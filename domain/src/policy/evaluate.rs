@@ -19,9 +19,9 @@ enum Verdict<'a> {
 }
 
 /// What an evaluation is to plan.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted {
-    /// Those that the ask names; in a session, none that outlives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Those that the ask names; in a session, which ends then (Unix seconds), none that outlives it.
     Credentials {
         session_ends_at: Option<i64>,
     },
@@ -69,7 +69,7 @@ pub(super) fn evaluate(
         ([], named) => {
             let code = match (but_for, named) {
                 (Some(veto), _) => veto.code,
-                (None, Some(_)) => Code::RoleUnknown,
+                (None, Some(_)) => Code::RoleNotAllowed,
                 (None, None) => Code::NoRoleMatches,
             };
             Err(Refusal { hints: hints(issuer, ask, &struck), ..Refusal::new(code) })
@@ -150,7 +150,7 @@ fn plan(
     let wanted: Vec<&Credential> = if !named {
         Vec::new()
     } else if ask.credentials.is_empty() {
-        role.credentials.iter().filter(|credential| !credential.is_operator()).collect()
+        role.credentials.iter().filter(|credential| credential.engine.is_given_unasked(&credential.params)).collect()
     } else {
         let names: BTreeSet<&str> = ask.credentials.iter().map(String::as_str).collect();
         let known = |name: &str| role.credential(name);
@@ -164,7 +164,7 @@ fn plan(
         names.into_iter().filter_map(known).collect()
     };
     let job = issuer.kind.job(&issuer.url, ask.claims);
-    let mut credentials = Vec::new();
+    let (mut credentials, mut refused) = (Vec::new(), None);
     // The rights of operators belong to the session; there is nothing to make for them.
     for credential in wanted.into_iter().filter(|credential| !credential.is_operator()) {
         let limits = limits(role, credential, ask, &job, session_ends_at);
@@ -174,8 +174,13 @@ fn plan(
         }
         match planned {
             Ok(planned) => credentials.push(planned),
-            Err(refusal) => return Err(refusal),
+            Err(refusal) if trace.is_none() => return Err(refusal),
+            // An explanation tells of every credential; the refusal is the first one's.
+            Err(refusal) => refused = refused.or(Some(refusal)),
         }
+    }
+    if let Some(refusal) = refused {
+        return Err(refusal);
     }
     Ok(Allowed {
         role: role.name.clone(),

@@ -11,7 +11,10 @@ use super::evaluate::{Wanted, evaluate};
 use super::near;
 use super::set::{Credential, Issuer, PolicySet, Role, Row};
 use crate::claims::{Claims, Json};
-use crate::refusal::Refusal;
+use crate::refusal::{Code, Refusal};
+
+/// What the caller is told of a role that is only rehearsed.
+pub const SHADOW: &str = "the role is in shadow: it would have been allowed";
 
 /// Everything that was looked at, and what came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -33,6 +36,8 @@ pub struct Explanation {
     pub credentials: Vec<CredentialTrace>,
     /// What would have matched but for a slip.
     pub near_misses: Vec<String>,
+    /// What the question itself leaves open.
+    pub notes: Vec<String>,
 }
 
 /// The rows of one role.
@@ -104,8 +109,13 @@ pub struct Limit {
 
 /// Explains what [`super::decide`] answers to the same ask.
 pub fn explain(set: &PolicySet, ask: &Ask<'_>) -> Explanation {
+    explain_wanted(set, ask, Wanted::Credentials { session_ends_at: None })
+}
+
+/// The same for an ask of a session, or of a role alone.
+pub fn explain_wanted(set: &PolicySet, ask: &Ask<'_>, wanted: Wanted) -> Explanation {
     let mut trace = Trace::default();
-    let outcome = evaluate(set, ask, Wanted::Credentials { session_ends_at: None }, Some(&mut trace));
+    let outcome = evaluate(set, ask, wanted, Some(&mut trace));
     trace.finish(set, ask, outcome)
 }
 
@@ -183,6 +193,10 @@ impl Trace {
             }
         }
         let (code, summary, hints, role) = match outcome {
+            Ok(allowed) if allowed.shadow => {
+                let summary = format!("{} is only rehearsed (shadow): row {} would allow it.", allowed.role, allowed.row + 1);
+                (Some(Code::RoleNotAllowed.as_str()), summary, vec![SHADOW.to_owned()], Some(allowed.role))
+            }
             Ok(allowed) => {
                 let ttl = allowed.credentials.iter().map(|planned| planned.ttl).min();
                 let ttl = ttl.map_or_else(String::new, |ttl: Duration| format!(", for {}", super::duration::print(ttl)));
@@ -202,6 +216,7 @@ impl Trace {
             roles: self.roles,
             credentials: self.credentials,
             near_misses,
+            notes: Vec::new(),
         }
     }
 }

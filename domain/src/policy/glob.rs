@@ -1,8 +1,8 @@
 //! Globs that respect segments.
 //!
 //! A segment ends at `/` or `:`. A `*` stands for any characters of one segment, and alone in a segment for at least one.
-//! `**` stands only at the end, as a whole trailing path: `refs/heads/**` takes in everything below `refs/heads/`, never a
-//! `:`. Nothing else has a meaning. Matching takes time bounded by the product of the two lengths of one segment.
+//! `**` stands only at the end, as a whole trailing path: `refs/heads/**` takes in everything below `refs/heads/`, and
+//! `other:**` everything behind that `:`, never another `:`. Nothing else has a meaning. Matching takes time bounded by the product of the two lengths of one segment.
 
 use std::fmt;
 
@@ -23,10 +23,10 @@ impl Glob {
             return Err(format!("a glob has at most {LONGEST} bytes"));
         }
         if let Some(sign) = pattern.chars().find(|c| matches!(c, '?' | '[' | ']' | '{' | '}' | '\\') || c.is_control()) {
-            return Err(format!("{sign:?} has no meaning in a glob; only `*` and a trailing `/**` do"));
+            return Err(format!("{sign:?} has no meaning in a glob; only `*` and a trailing `**` do"));
         }
         let body = match pattern.strip_suffix("**") {
-            Some(before) if before.is_empty() || before.ends_with('/') => before,
+            Some(before) if before.is_empty() || before.ends_with(['/', ':']) => before,
             _ => pattern,
         };
         if body.contains("**") {

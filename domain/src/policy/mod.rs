@@ -20,7 +20,10 @@ mod table;
 
 pub use check::{CaseOutcome, Report, check, run_cases};
 pub use decide::{Allowed, Ask, Planned, decide, decide_in_session, decide_role};
-pub use explain::{ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, VetoTrace, explain};
+pub use evaluate::Wanted;
+pub use explain::{
+    ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, SHADOW, VetoTrace, explain, explain_wanted,
+};
 pub use glob::Glob;
 pub use pattern::{Condition, Pattern, Value};
 pub use print::print;

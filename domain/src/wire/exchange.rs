@@ -20,7 +20,7 @@ pub struct ExchangeRequest {
     /// The role wanted; may be left out when the token can become exactly one.
     #[serde(default)]
     pub role: Option<String>,
-    /// Credentials of the role, by name; none means all of them.
+    /// Credentials of the role, by name; none means all of them but secrets that need a path or are not to be read.
     #[serde(default)]
     pub credentials: Vec<String>,
     /// Wanted time to live, such as `"15m"` or `"1h"`. It can only shorten what the policy allows.
@@ -45,7 +45,7 @@ pub struct BootstrapRequest {
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SessionAsk {
-    /// Credentials of the role, by name; none means all of them.
+    /// Credentials of the role, by name; none means all of them but secrets that need a path or are not to be read.
     #[serde(default)]
     pub credentials: Vec<String>,
     /// Wanted time to live, such as `"15m"`.

@@ -9,6 +9,6 @@ mod secrets;
 
 pub use exchange::{BootstrapRequest, CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
 pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
-pub use operators::{AuditEntry, AuditList, AuditQuery, WhoAmI};
+pub use operators::{AuditEntry, AuditList, AuditQuery, RecordedDecision, WhoAmI};
 pub use problem::Problem;
 pub use secrets::{SecretAnswer, SecretHistory, SecretList, SecretVersion, SecretWrite, SecretWritten};

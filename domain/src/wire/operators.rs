@@ -53,6 +53,17 @@ pub struct AuditList {
     pub records: Vec<AuditEntry>,
 }
 
+/// What came of a decision at the time, beside its explanation.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct RecordedDecision {
+    pub kind: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// The refusal code, where it was refused; what is no matter of the policy (a rate, a target) is not explained by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
 /// One record as an operator sees it.
 #[derive(Debug, Deserialize, Serialize, ToSchema)]
 pub struct AuditEntry {

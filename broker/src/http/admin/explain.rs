@@ -15,8 +15,8 @@ use crate::http::problem::Context;
 use crate::http::read;
 use crate::service::error::Error;
 
-/// Why a recorded decision came out as it did: every row and condition, under the policy set that decided it. Needs the
-/// right `policy.explain`.
+/// Why a recorded decision came out as it did: what was recorded, and every row and condition under the policy set that
+/// decided it. Needs the right `policy.explain`.
 #[utoipa::path(
     get,
     path = "/api/v1/explain/{decision}",

@@ -98,7 +98,7 @@ async fn names_that_could_spoil_the_record_are_malformed(pool: PgPool) {
     let many = Ask { credentials: vec!["it".to_owned(); 65], ..house.ask(&token) };
     assert_eq!(house.exchange(many).await.unwrap_err(), Code::RequestMalformed);
     let unknown = Ask { role: Some("nobody's".to_owned()), ..house.ask(&token) };
-    assert_eq!(house.exchange(unknown).await.unwrap_err(), Code::RoleUnknown);
+    assert_eq!(house.exchange(unknown).await.unwrap_err(), Code::RoleNotAllowed);
     assert_eq!(house.audit("exchange.denied").await[0].fields["role"], "nobody's");
     house.exchange(house.ask(&token)).await.unwrap();
     house.close().await;
@@ -144,7 +144,7 @@ async fn a_rehearsed_role_hands_nothing_out_and_disturbs_no_other(pool: PgPool) 
     let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
     assert_eq!(granted.role, "shop");
     let named = Ask { role: Some("shop-next".to_owned()), ..house.ask(&house.token("shop")) };
-    assert_eq!(house.exchange(named).await.unwrap_err(), Code::RoleUnknown);
+    assert_eq!(house.exchange(named).await.unwrap_err(), Code::RoleNotAllowed);
     assert_eq!(house.target.made.load(Ordering::Relaxed), 1);
     house.close().await;
 }

@@ -44,7 +44,7 @@ async fn every_act_is_remembered_reading_too(pool: PgPool) {
     let decided: Uuid =
         records.iter().find(|entry| entry.kind == "exchange.granted").unwrap().fields["decision_id"].parse().unwrap();
     let explained = Explain::new(house.rooms.clone()).decision(&holder, decided, acts[5]).await.unwrap();
-    assert_eq!(explained.outcome, "allow");
+    assert_eq!((explained.explanation.outcome, explained.recorded.kind.as_str()), ("allow", "exchange.granted"));
     for (kind, decision) in [
         ("secret.written", acts[0]),
         ("secret.read", acts[1]),
@@ -97,10 +97,10 @@ async fn a_rehearsed_role_gives_no_rights(pool: PgPool) {
     let shadow = policy("ci", URL, &role("ops", "shadow = true", RIGHTS));
     house.rooms.policies.activate(shadow, "test").await.unwrap();
     let held = house.sessions.holder(token_of(&granted), house.id()).await.map(|_| ()).map_err(code);
-    assert_eq!(held, Err(Code::RoleUnknown));
+    assert_eq!(held, Err(Code::RoleNotAllowed));
     let token = house.first_token("ops").await;
     let opened = Operators::new(house.rooms.clone()).bootstrap(&token, house.id()).await.map(|_| ()).map_err(code);
-    assert_eq!(opened, Err(Code::RoleUnknown));
+    assert_eq!(opened, Err(Code::RoleNotAllowed));
     house.close().await;
 }
 
@@ -119,5 +119,42 @@ async fn the_first_operators_token_opens_one_session(pool: PgPool) {
     // It is an operator's session: no credential comes of it.
     let further = house.exchange.further(&holder.session, house.further()).await.map(|_| ()).map_err(code);
     assert_eq!(further, Err(Code::IssuerUnknown));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn an_explanation_repeats_what_was_asked_and_what_came_of_it(pool: PgPool) {
+    let house =
+        House::build(&pool, &[role("ops", "", RIGHTS), database("shop", ""), database("quiet", "shadow = true")].concat()).await;
+    let (holder, explain) = (house.operator().await, Explain::new(house.rooms.clone()));
+    let explained = async |decision| explain.decision(&holder, decision, house.id()).await.unwrap();
+
+    let ttl = Some(Duration::from_secs(90));
+    let granted = house.exchange(Ask { ttl, ..house.ask(&house.token("shop")) }).await.unwrap();
+    let told = explained(granted.decision).await.explanation;
+    assert_eq!((told.credentials[0].limited_by, told.credentials[0].ttl_seconds), (Some("request"), Some(90)));
+
+    let unknown = Ask { credentials: vec!["nope".to_owned()], ..house.ask(&house.token("shop")) };
+    let decision = unknown.decision;
+    assert_eq!(house.exchange(unknown).await.unwrap_err(), Code::CredentialUnknown);
+    let told = explained(decision).await;
+    assert_eq!((told.explanation.code, told.recorded.code.as_deref()), (Some("credential_unknown"), Some("credential_unknown")));
+
+    let shadow = house.ask(&house.token("quiet"));
+    let decision = shadow.decision;
+    assert_eq!(house.exchange(shadow).await.unwrap_err(), Code::RoleNotAllowed);
+    let told = explained(decision).await;
+    assert_eq!((told.explanation.outcome, told.explanation.code), ("deny", Some("role_not_allowed")));
+
+    let alone = Ask { session_only: true, ..house.ask(&house.token("shop")) };
+    let granted = house.exchange(alone).await.unwrap();
+    assert!(explained(granted.decision).await.explanation.credentials.is_empty());
+    let session = house.sessions.authenticate(token_of(&granted)).await.unwrap();
+    let later = house.exchange.further(&session, house.further()).await.unwrap();
+    let told = explained(later.decision).await;
+    assert_eq!((told.recorded.kind.as_str(), told.explanation.outcome), ("session.granted", "allow"));
+    let session_limit = |limit: &&domain::policy::Limit| limit.by == "session";
+    let left = told.explanation.credentials[0].limits.iter().find(session_limit).unwrap().seconds;
+    assert!((3_500..=3_600).contains(&left), "{left}");
     house.close().await;
 }

@@ -60,3 +60,58 @@ fn rights_of_one_mount_do_not_reach_another() {
     assert!(allows(At::new("secret", "shop/registry").unwrap()));
     assert!(!allows(At::new("shop", "registry").unwrap()));
 }
+
+async fn version(pool: &PgPool, asked: Option<u32>) -> Result<u32, Code> {
+    let pinned = "engine = \"kv\"\npath = \"shop/registry\"\nversion = 1";
+    let house = House::build(pool, &[role("pinned", "", pinned), role("writer", "", ROLES[1].1)].concat()).await;
+    let (secrets, id) = (Secrets::new(house.rooms.clone()).of_jobs(), house.id());
+    let writer = holder(&house, "writer").await;
+    for _ in 0..2 {
+        secrets.write(&writer, &at("shop/registry"), stored(json!({})), id).await.unwrap();
+    }
+    let reader = holder(&house, "pinned").await;
+    let read = secrets.read(&reader, &at("shop/registry"), asked, id).await;
+    house.close().await;
+    read.map(|answer| answer.version).map_err(code)
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_pinned_role_reads_its_version_where_none_is_named(pool: PgPool) {
+    assert_eq!(version(&pool, None).await, Ok(1));
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_pinned_role_reads_no_other_version(pool: PgPool) {
+    assert_eq!(version(&pool, Some(2)).await, Err(Code::RightMissing));
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn the_history_of_a_secret_is_for_who_lists_that_secret(pool: PgPool) {
+    let (house, secrets) = house(&pool).await;
+    let (writer, id) = (holder(&house, "writer").await, house.id());
+    secrets.write(&writer, &at("shop/registry"), stored(json!({})), id).await.unwrap();
+    assert_eq!(secrets.history(&writer, &at("shop/registry"), id).await.unwrap().current, 1);
+    let above = secrets.history(&writer, &at("shop"), id).await.map(|_| ()).map_err(code);
+    assert_eq!(above, Err(Code::RightMissing));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_a_job_may_not_do_with_secrets_is_remembered(pool: PgPool) {
+    let (house, secrets) = house(&pool).await;
+    let (reader, id) = (holder(&house, "reader").await, house.id());
+    let refused = secrets.of_jobs().read(&reader, &at("bank/registry"), None, id).await.map(|_| ()).map_err(code);
+    assert_eq!(refused, Err(Code::RightMissing));
+    let records = house.audit("session.denied").await;
+    assert_eq!(records[0].fields["decision_id"], id.to_string());
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_path_that_cannot_be_filled_shuts_nothing_else(pool: PgPool) {
+    let two = "engine = \"kv\"\npath = \"shop/*\"\n[role.two.credential.own]\nengine = \"kv\"\npath = \"jobs/{lane}/x\"";
+    let house = House::build(&pool, &role("two", "", two)).await;
+    let reader = holder(&house, "two").await;
+    assert_eq!(reader.reach.iter().map(|params| params.path.as_str()).collect::<Vec<_>>(), ["shop/*"]);
+    house.close().await;
+}

@@ -49,6 +49,54 @@ async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgP
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn giving_back_what_is_still_being_made_is_remembered_and_keeps_nobody_waiting(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let granted = house.exchange(Ask { session_only: true, ..house.ask(&house.token("shop")) }).await.unwrap();
+    let (id, now) = (house.id(), house.rooms.system.now());
+    let lease = NewLease {
+        id,
+        session_id: granted.session,
+        role: "shop".to_owned(),
+        credential: "it".to_owned(),
+        engine: "postgres",
+        connection: Some("shop".to_owned()),
+        upstream: None,
+        state: State::Pending,
+        revocable: true,
+        handle: Secret::new(b"undo".to_vec()),
+        issued_at: now,
+        expires_at: now + Duration::from_hours(1),
+        create_deadline: now + Duration::from_secs(10),
+        max_live_of_role: 10,
+    };
+    let record = Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() };
+    let _written = house.rooms.store.write(record).await.unwrap();
+    let asked = std::time::Instant::now();
+    let left = house.rooms.leases.release(granted.session, &[id]).await.unwrap();
+    assert_eq!(left.iter().map(|lease| lease.state).collect::<Vec<_>>(), [State::Revoking]);
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}", asked.elapsed());
+    house.rooms.leases.release(granted.session, &[id]).await.unwrap();
+    let records = house.audit("lease.released").await;
+    assert_eq!(records.iter().map(|record| record.fields["lease_id"].clone()).collect::<Vec<_>>(), [id.to_string()]);
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_session_whose_claims_were_erased_gives_back_what_it_holds_and_gets_nothing(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    // An eraser has been here; of these claims one names a person.
+    sqlx::query("delete from daypass.audit_personal").execute(&pool).await.unwrap();
+    let session = house.sessions.authenticate(token_of(&granted)).await.unwrap();
+    assert!(session.erased);
+    let further = house.exchange.further(&session, house.further()).await.map(|_| ()).map_err(code);
+    assert_eq!(further, Err(Code::SessionUnknown));
+    let left = house.sessions.end(&session, house.id()).await.unwrap();
+    assert_eq!(left.iter().map(|lease| lease.state).collect::<Vec<_>>(), [State::Revoked]);
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn a_target_that_says_no_is_not_taken_for_one_that_is_down(pool: PgPool) {
     let house = House::build(&pool, &database("shop", "")).await;
     house.target.mood(Target::REFUSES);

@@ -182,6 +182,27 @@ async fn a_lease_that_is_tried_again_later_is_late_all_the_same(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_lease_given_back_early_and_not_gone_is_late(pool: PgPool) {
+    let store = open(&pool).await;
+    let lease = active(&store, 1).await;
+    let given_back = lease.issued_at + Duration::seconds(1);
+    let mut tx = store.begin().await.unwrap();
+    assert_eq!(tx.begin_release(&[lease.id], given_back).await.unwrap().len(), 1);
+    tx.commit().await.unwrap();
+    let claimed = store.claim_leases(&claim(1, given_back)).await.unwrap().remove(0);
+    let next_try = given_back + Duration::minutes(5);
+    let outcome = Outcome::Retry { reason: "down".to_owned(), next_try };
+    assert!(store.settle_lease(&claimed, &outcome, given_back, &[]).await.unwrap());
+    assert_eq!(store.late_leases(given_back).await.unwrap().count, 0);
+    let late = store.late_leases(given_back + Duration::minutes(1)).await.unwrap();
+    assert!(late.count == 1 && late.since.is_some_and(|since| close_to(since, given_back)), "{late:?}");
+    let claimed = store.claim_leases(&claim(1, next_try)).await.unwrap().remove(0);
+    assert!(store.settle_lease(&claimed, &Outcome::Revoked, next_try, &[]).await.unwrap());
+    assert_eq!(store.late_leases(next_try + Duration::minutes(9)).await.unwrap().count, 0, "gone");
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn only_what_is_over_is_forgotten(pool: PgPool) {
     let store = open(&pool).await;
     let mut record = first(&store, [1; 32]);

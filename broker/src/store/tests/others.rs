@@ -151,9 +151,37 @@ async fn the_log_is_listed_by_every_condition_page_by_page(pool: PgPool) {
     sqlx::query("delete from daypass.audit_personal").execute(&pool).await.unwrap();
     let asked = store.audit(&AuditQuery { kind: text("exchange.asked"), ..Default::default() }).await.unwrap();
     assert_eq!(asked[0].entry().fields["claim.actor"], "(erased)");
-    // Nothing is decided on what is left of its claims.
+    // Nothing is decided on what is left of its claims, but what it holds can be given back.
     let session = store.session(asked[0].record.session_id.unwrap()).await.unwrap().unwrap();
-    assert!(session.erased && !session.is_open(store.system().now()));
+    assert!(session.erased && session.is_open(store.system().now()));
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_person_who_was_put_in_anothers_place_is_not_believed(pool: PgPool) {
+    let store = open(&pool).await;
+    let record = first(&store, [1; 32]);
+    let session = record.session.as_ref().unwrap().id;
+    let _ = store.write(record).await.unwrap();
+    assert!(store.session(session).await.unwrap().is_some_and(|session| !session.erased));
+    for forged in ["named = json_build_object('claim.actor', 'mallory')", "salts = salts || salts", "named = '{}', salts = ''"] {
+        let mut tx = pool.begin().await.unwrap();
+        sqlx::query("create table kept as select * from daypass.audit_personal").execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("update daypass.audit_personal set {forged}"))).execute(&pool).await.unwrap();
+        let read = store.session(session).await;
+        if forged.starts_with("named = '{}'") {
+            assert!(read.unwrap().unwrap().erased, "an empty row is an erased one");
+        } else {
+            assert!(matches!(read, Err(StoreError::Corrupt("audit_personal"))), "{forged}");
+        }
+        sqlx::raw_sql(
+            "delete from daypass.audit_personal; insert into daypass.audit_personal select * from kept; drop table kept",
+        )
+        .execute(&pool)
+        .await
+        .unwrap();
+    }
     store.close().await;
 }
 

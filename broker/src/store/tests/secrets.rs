@@ -71,6 +71,8 @@ async fn a_write_against_another_version_is_a_conflict(pool: PgPool) {
     assert_ne!(one.is_ok(), two.is_ok(), "of two writers one wins: {one:?} {two:?}");
     let (one, two) = tokio::join!(put(&store, "new", "{}", Some(0)), put(&store, "new", "{}", Some(0)));
     assert_ne!(one.is_ok(), two.is_ok(), "{one:?} {two:?}");
+    let (one, two) = tokio::join!(put(&store, "any", "{}", None), put(&store, "any", "{}", None));
+    assert_eq!(one.unwrap() + two.unwrap(), 1 + 2, "who expects no version follows whoever was first");
     for not_an_object in ["", "[]", "\"hidden\"", "{\"hidden\":}", "{} {}"] {
         let error = put(&store, "odd", not_an_object, None).await.unwrap_err();
         assert!(matches!(error, SecretError::NotAnObject(_)) && !error.to_string().contains("hidden"), "{error}");
@@ -101,6 +103,8 @@ async fn deleted_versions_come_back_by_rollback_and_destroyed_ones_never(pool: P
     assert_eq!(tx.destroy_secret("secret", "a", &[1, 9], now).await.unwrap(), [1]);
     assert!(matches!(tx.rollback_secret("secret", "a", 1, now).await, Err(SecretError::Deleted)));
     assert!(matches!(tx.rollback_secret("secret", "a", 9, now).await, Err(SecretError::Unknown)));
+    assert!(matches!(tx.rollback_secret("secret", "a", u32::MAX, now).await, Err(SecretError::Unknown)));
+    assert!(matches!(tx.delete_secret("secret", "a", &[u32::MAX], now).await, Err(SecretError::Unknown)));
     tx.commit().await.unwrap();
     let history = store.secrets().history("secret", "a").await.unwrap();
     let states: Vec<_> = history.versions.iter().map(|held| (held.version, held.deleted_at.is_some(), held.destroyed)).collect();

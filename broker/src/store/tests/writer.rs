@@ -352,3 +352,16 @@ async fn no_lease_is_written_without_its_record(pool: PgPool) {
     assert!(matches!(store.write(silent).await, Err(WriteError::Store(StoreError::Unrecorded))));
     store.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_step_that_makes_no_lease_needs_its_session_too(pool: PgPool) {
+    let store = open(&pool).await;
+    let record = first(&store, [1; 32]);
+    let session = record.session.as_ref().unwrap().id;
+    let _ = store.write(record).await.unwrap();
+    let step = || Record { of_session: Some(session), audit: vec![audit(&store, Kind::SessionGranted)], ..Record::default() };
+    let _ = store.write(step()).await.unwrap();
+    store.end_session(session, store.system().now(), &[]).await.unwrap();
+    assert!(matches!(store.write(step()).await, Err(WriteError::SessionEnded)));
+    store.close().await;
+}

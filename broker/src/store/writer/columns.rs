@@ -71,7 +71,7 @@ pub(super) struct Leases<'a> {
     pub(super) expires_at: Vec<OffsetDateTime>,
     pub(super) due_at: Vec<OffsetDateTime>,
     pub(super) most: Vec<i64>,
-    /// Sessions that were opened before and now get leases.
+    /// Sessions that were opened before and on which records build.
     pub(super) held_n: Vec<i32>,
     pub(super) held: Vec<Uuid>,
 }
@@ -164,6 +164,11 @@ impl<'a> Columns<'a> {
         let opened = record.session.as_ref().map(|session| session.id);
         let mut held = HashSet::new();
         let leases = &mut self.leases;
+        if let Some(session) = record.of_session {
+            held.insert(session);
+            leases.held_n.push(n);
+            leases.held.push(session);
+        }
         for (lease, handle) in record.leases.iter().zip(&prepared.handles) {
             leases.n.push(n);
             leases.id.push(lease.id);

@@ -5,13 +5,15 @@ use std::collections::BTreeSet;
 use super::Parts;
 use super::roles::{NO_CODE_GATE, NO_PROJECT_PIN};
 use crate::credentials::engine::Reach;
+use crate::credentials::kv::DEFAULT_MOUNT;
 use crate::issuers::issuer::Class;
 use crate::policy::glob::Glob;
 use crate::policy::pattern::{Condition, Pattern, Value};
 use crate::policy::problem::{Place, Problem};
-use crate::policy::set::{Issuer, Owner};
+use crate::policy::set::{Case, Expect, Issuer, Owner, Role};
+use crate::refusal::Code;
 
-/// Issuers that no row uses, issuers that cannot be told apart, cases of roles that do not exist.
+/// Issuers that no row uses, issuers that cannot be told apart, cases of roles and credentials that do not exist.
 pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
     let used: BTreeSet<&str> = parts.roles.iter().flat_map(|role| &role.rows).map(|row| row.issuer.as_str()).collect();
     for issuer in parts.issuers.iter().filter(|issuer| !torn && !used.contains(issuer.name.as_str())) {
@@ -35,11 +37,29 @@ pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
             }
         }
     }
-    for (case, role) in parts.cases.iter().filter_map(|case| Some((case, case.role.as_deref()?))) {
-        if !torn && case.expect == crate::policy::set::Expect::Allow && !roles.contains(&role) {
-            let message = format!("the case `{}` names the role `{role}`, which does not exist", case.name);
-            report(Problem::at(&case.place, "unknown-role", message).nearest(role, roles.iter().copied()));
+    for case in parts.cases.iter().filter(|_| !torn) {
+        case_names(case, &parts.roles, report);
+    }
+}
+
+/// A name that is written wrong denies as well as any rule; only a case that is about unknown names may have one.
+fn case_names(case: &Case, roles: &[Role], report: &dyn Fn(Problem)) {
+    let Some(name) = case.role.as_deref() else { return };
+    let Some(role) = roles.iter().find(|role| role.name == name) else {
+        if case.expect != Expect::Deny(Some(Code::RoleNotAllowed)) {
+            let message = format!("the case `{}` names the role `{name}`, which does not exist", case.name);
+            let near = roles.iter().map(|role| role.name.as_str());
+            report(Problem::at(&case.place, "unknown-role", message).nearest(name, near));
         }
+        return;
+    };
+    if case.expect == Expect::Deny(Some(Code::CredentialUnknown)) {
+        return;
+    }
+    for wanted in case.credentials.iter().filter(|wanted| role.credential(wanted).is_none()) {
+        let message = format!("the case `{}` names the credential `{wanted}`, which the role `{name}` does not have", case.name);
+        let near = role.credentials.iter().map(|credential| credential.name.as_str());
+        report(Problem::at(&case.place, "unknown-credential", message).nearest(wanted, near));
     }
 }
 
@@ -78,6 +98,12 @@ fn pins(issuer: &Issuer, condition: &Condition) -> bool {
     pin && condition.pattern.values().is_some_and(|values| !values.contains(&Value::Text(String::new())))
 }
 
+/// Names that nobody gives, so unlike each other that a glob which takes in both takes in any.
+const MADE_UP: [&str; 2] = ["zq7", "4-kx"];
+/// Where the name of a branch, a tag or an environment stands.
+const ANYWHERE: [[&str; 2]; 6] =
+    [["refs/heads/", ""], ["refs/heads/zq7/", ""], ["refs/heads/zq7/4-kx/", ""], ["refs/tags/", ""], ["", ""], ["", "/4-kx"]];
+
 /// Being there is no gate, nor is a protection that is off, an empty name, or a glob that takes in every branch.
 fn gates(issuer: &Issuer, condition: &Condition) -> bool {
     if !issuer.kind.claim(&condition.claim).is_some_and(|claim| claim.gates_code) {
@@ -93,7 +119,10 @@ fn gates(issuer: &Issuer, condition: &Condition) -> bool {
         Pattern::Glob(glob) => {
             let literal = glob.literal();
             let tail = ["refs/heads/", "refs/tags/", "refs/"].iter().find_map(|prefix| literal.strip_prefix(prefix));
-            tail.unwrap_or(&literal).chars().any(char::is_alphanumeric)
+            let named = tail.unwrap_or(&literal).chars().any(char::is_alphanumeric);
+            let takes =
+                |before: &str, after: &str| MADE_UP.iter().all(|name| glob.matches(&[before, name, after].concat(), true));
+            named && !ANYWHERE.iter().any(|[before, after]| takes(before, after))
         }
         Pattern::Present | Pattern::Absent => false,
     }
@@ -150,7 +179,7 @@ fn may(owner: &Owner, reach: Reach<'_>) -> bool {
     match reach {
         Reach::Connection(name) => owner.connections.contains(name),
         // A claim stands for some segment, as a star does. Owners speak of the default mount.
-        Reach::Secrets { mount: "secret", path } => {
+        Reach::Secrets { mount: DEFAULT_MOUNT, path } => {
             Glob::new(&starred(path)).is_ok_and(|path| owner.kv.iter().any(|glob| glob.covers(&path)))
         }
         Reach::AwsAccount(account) => owner.aws_accounts.contains(account),

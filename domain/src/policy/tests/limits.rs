@@ -8,7 +8,7 @@ use super::*;
 fn set(role: &str, credential: &str) -> PolicySet {
     loaded(one(&format!(
         "[issuer.gitlab]\nkind = \"gitlab\"\nurl = \"https://gitlab.com\"\naudience = \"x\"\n[role.r]\n{role}\n[[role.r.allow]]\nissuer = \"gitlab\"\n\
-         project_id = \"4242\"\nref = \"main\"\n[role.r.credential.c]\n{credential}\n[role.r.credential.d]\nengine = \"kv\"\npath = \"a\"\n"
+         project_id = \"4242\"\nref_path = \"refs/heads/main\"\n[role.r.credential.c]\n{credential}\n[role.r.credential.d]\nengine = \"kv\"\npath = \"a\"\n"
     )))
 }
 
@@ -130,13 +130,35 @@ fn claims_that_cannot_stand_in_their_place_are_refused() {
 fn an_absent_claim_fills_nothing() {
     let set = loaded(one(
         "[issuer.gitlab]\nkind = \"gitlab\"\nurl = \"https://gitlab.com\"\naudience = \"x\"\n[[role.r.allow]]\nissuer = \"gitlab\"\n\
-         project_id = \"4242\"\nref = \"main\"\n[role.r.credential.c]\nengine = \"kv\"\npath = \"shop/{environment}\"\n",
+         project_id = \"4242\"\nref_path = \"refs/heads/main\"\n[role.r.credential.c]\nengine = \"kv\"\npath = \"shop/{environment}\"\n",
     ));
     let refusal = both(&set, &ask("gitlab", &token(), Some("r"))).unwrap_err();
     assert_eq!((refusal.code.as_str(), refusal.hints[0].as_str()), ("template_unfilled", "the claim environment is absent"));
     let claims = token().with("environment", "prod");
     let allowed = both(&set, &ask("gitlab", &claims, Some("r"))).unwrap();
     assert_eq!(allowed.credentials[0].params["path"], "shop/prod");
+}
+
+#[test]
+fn an_explanation_tells_of_every_credential() {
+    let set = set("", &format!("{POSTGRES}\n[role.r.credential.a]\nengine = \"kv\"\npath = \"a/{{environment}}\"\n"));
+    let claims = token();
+    let ask = ask("gitlab", &claims, Some("r"));
+    assert_eq!(both(&set, &ask).unwrap_err().code.as_str(), "template_unfilled");
+    let told = explain(&set, &ask).credentials;
+    let told: Vec<_> = told.iter().map(|credential| (credential.name.as_str(), credential.problem.is_some())).collect();
+    assert_eq!(told, [("a", true), ("c", false), ("d", false)]);
+}
+
+#[test]
+fn an_ask_for_nothing_in_particular_is_not_stopped_by_secrets_without_a_name() {
+    let set = set("", "engine = \"kv\"\npath = \"shop/*\"\n");
+    let claims = token();
+    let allowed = both(&set, &ask("gitlab", &claims, Some("r"))).unwrap();
+    assert!(allowed.credentials.iter().all(|planned| planned.name != "c"));
+    let named = ["c".to_owned()];
+    let allowed = both(&set, &Ask { credentials: &named, ..ask("gitlab", &claims, Some("r")) }).unwrap();
+    assert_eq!(allowed.credentials.len(), 1);
 }
 
 /// A thousand roles, each of its own project.

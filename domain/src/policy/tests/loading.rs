@@ -41,6 +41,11 @@ fn columns_count_characters() {
 #[test]
 fn refuses_doubled_and_unknown_names() {
     refused(with_row(&format!("{PINS}ref = \"refs/heads/x\"\n")), &[("toml", "duplicate key")]);
+    // A doubled key, known by the parser's own words, keeps nobody from reading on.
+    refused(
+        with_row(&format!("{PINS}ref = \"refs/heads/x\"\nnonsense = \"x\"\n")),
+        &[("toml", "duplicate key"), ("unknown-claim", "nonsense")],
+    );
     refused(one("[isuer.github]\n"), &[("unknown-key", "did you mean `issuer`?")]);
     refused(with_row(&format!("{PINS}nonsense = \"x\"\n")), &[("unknown-claim", "nonsense")]);
     refused(with_row(&format!("{PINS}event = \"push\"\n")), &[("unknown-claim", "did you mean `event_name`?")]);
@@ -92,11 +97,40 @@ fn refuses_rows_without_a_pin_or_a_gate() {
         "ref_protected = \"false\"",
         "environment = { absent = true }",
         "environment = [\"prod\", \"\"]",
+        "ref = { glob = \"refs/h*/**\" }",
+        "ref = { glob = \"ref*/heads/*\" }",
+        "ref = { glob = \"*efs/heads/**\" }",
+        "ref = { glob = \"refs/t*/*\" }",
+        "ref = { glob = \"refs/h*/*/*\" }",
+        "environment = { glob = \"**\" }",
     ] {
         refused(with_row(&format!("repository_id = \"1\"\n{open}\n")), &[("no-code-gate", "row 1")]);
     }
-    for gate in ["ref = { glob = \"refs/tags/v*\" }", "ref_protected = \"true\"", "environment = \"prod\""] {
+    for gate in [
+        "ref = { glob = \"refs/tags/v*\" }",
+        "ref = { glob = \"refs/heads/z*\" }",
+        "ref = { glob = \"refs/heads/release/**\" }",
+        "ref_protected = \"true\"",
+        "environment = \"prod\"",
+        "environment = { glob = \"prod-*\" }",
+    ] {
         assert!(problems(with_row(&format!("repository_id = \"1\"\n{gate}\n"))).is_empty(), "{gate}");
+    }
+}
+
+#[test]
+fn on_gitlab_a_name_that_any_job_can_have_is_no_gate() {
+    let row = |gate: &str| {
+        one(&format!(
+            "[issuer.gitlab]\nkind = \"gitlab\"\nurl = \"https://gitlab.com\"\naudience = \"x\"\n[[role.r.allow]]\nissuer = \"gitlab\"\n\
+             project_id = \"4242\"\n{gate}\n[role.r.credential.c]\nengine = \"kv\"\npath = \"a\"\n"
+        ))
+    };
+    for open in ["ref = \"main\"", "environment = \"production\""] {
+        refused(row(open), &[("no-code-gate", "ref_path")]);
+    }
+    for gate in ["ref_path = \"refs/heads/main\"", "ref_protected = \"true\"", "environment_protected = \"true\""] {
+        assert!(problems(row(gate)).is_empty(), "{gate}");
     }
 }
 
@@ -229,7 +263,17 @@ fn invariants_and_cases_are_typed() {
         set("[[case]]\nname = \"x\"\nissuer = \"githab\"\nexpect = \"deny\"\n"),
         &[("unknown-issuer", "did you mean `github`?")],
     );
-    refused(set(&format!("{case}role = \"deplo\"\nexpect = \"allow\"\n")), &[("unknown-role", "did you mean `deploy`?")]);
+    for expect in ["expect = \"allow\"", "expect = \"deny\"", "expect = \"deny\"\ncode = \"event_not_allowed\""] {
+        let near = "did you mean `deploy`?";
+        refused(set(&format!("{case}role = \"deplo\"\n{expect}\n")), &[("unknown-role", near)]);
+        let wanted = format!("{case}role = \"deploy\"\ncredentials = [\"secrets\"]\n{expect}\n");
+        refused(set(&wanted), &[("unknown-credential", "did you mean `secret`?")]);
+    }
+    let about_names = [("deplo", "secret", "role_not_allowed"), ("deploy", "secrets", "credential_unknown")];
+    for (role, credential, code) in about_names {
+        let rest = format!("role = \"{role}\"\ncredentials = [\"{credential}\"]\nexpect = \"deny\"\ncode = \"{code}\"\n");
+        assert!(problems(set(&format!("{case}{rest}"))).is_empty(), "{code}");
+    }
 }
 
 #[test]
