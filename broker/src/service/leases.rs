@@ -99,7 +99,8 @@ impl Leases {
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + length);
     }
 
-    fn is_paused(&self) -> bool {
+    /// Whether what the clock says is doubted at the moment. Take the time before asking: the pause is there before the new time.
+    pub fn is_paused(&self) -> bool {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 
@@ -111,13 +112,16 @@ impl Leases {
     /// Claims what is due and takes it back, as much as this replica may do at once. Targets that are down or busy are
     /// passed over, so that they delay nobody else.
     pub async fn take_back_due(&self) -> Result<(), Error> {
-        while !self.is_paused() {
+        loop {
+            let now = self.system.now();
+            if self.is_paused() {
+                return Ok(());
+            }
             // Where all slots are taken by targets that are slow, the next run is early enough.
             if tokio::time::timeout(MOMENT, self.slots.acquire()).await.is_err() {
                 return Ok(());
             }
             let room = self.slots.available_permits().clamp(1, BATCH);
-            let now = self.system.now();
             let except = self.busy(now);
             let limit = i64::try_from(room).unwrap_or(1);
             let claimed =
@@ -134,17 +138,13 @@ impl Leases {
                     });
                     continue;
                 }
-                lane.claimed.fetch_add(1, Ordering::Relaxed);
-                self.under_way.spawn(async move {
-                    leases.take_back(claim, &lane).await;
-                    lane.claimed.fetch_sub(1, Ordering::Relaxed);
-                });
+                let counted = Counted::new(lane);
+                self.under_way.spawn(async move { leases.take_back(claim, &counted.0).await });
             }
             if !full {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Waits until what has been claimed here is settled. Nothing may be claimed any more when it is called.
@@ -335,6 +335,23 @@ impl Leases {
         let ceiling = Duration::from_secs(1 << steps).min(Duration::from_mins(5));
         let dice = self.system.random::<2>().map_or(u16::MAX, u16::from_le_bytes);
         ceiling.mul_f64(f64::from(dice) / f64::from(u16::MAX)).max(Duration::from_millis(500))
+    }
+}
+
+/// One claimed lease in its lane's count, for as long as this lives: work that panics must not keep its place.
+#[derive(Debug)]
+struct Counted(Arc<Lane>);
+
+impl Counted {
+    fn new(lane: Arc<Lane>) -> Self {
+        lane.claimed.fetch_add(1, Ordering::Relaxed);
+        Self(lane)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.claimed.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

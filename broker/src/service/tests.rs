@@ -37,6 +37,7 @@ mod exchange;
 mod operators;
 mod reached;
 mod taking_back;
+mod upkeep;
 
 const URL: &str = "https://ci.example.test";
 
