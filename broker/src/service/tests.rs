@@ -51,6 +51,7 @@ struct Target {
 impl Target {
     const REFUSES: u8 = 1;
     const SILENT: u8 = 2;
+    const PANICS: u8 = 3;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -81,6 +82,7 @@ impl Engine for Target {
     async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),
+            Self::PANICS => panic!("a defect of the engine"),
             Self::SILENT => Err(EngineError::TargetUnavailable("nobody answers".to_owned())),
             _ => Ok(Revoked::Gone),
         }

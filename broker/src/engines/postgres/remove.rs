@@ -151,7 +151,10 @@ impl Shut {
             .await
             .map(|is_new| if is_new { " with inherit true" } else { "" })
             .map_err(map)?;
-        run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(map)?;
+        run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(|error| {
+            // Before PostgreSQL 15 a login can hold this up by a grant of its own: its affair, not the target's.
+            if is_locked(&error) { EngineError::TargetRefused(map(error).to_string()) } else { map(error) }
+        })?;
         if self.is_joined(home).await? {
             return Ok(());
         }
