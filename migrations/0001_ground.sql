@@ -190,6 +190,8 @@ create table daypass.connections (
 -- The last good key set of each issuer, so that a restart during an issuer's outage has it. Authenticated by a MAC.
 create table daypass.issuer_keys (
     issuer text primary key,
+    -- Stands for where the keys came from: they count for nobody who is told to fetch them elsewhere.
+    origin bytea not null check (octet_length(origin) = 32),
     body bytea not null,
     fetched_at timestamptz not null,
     mac bytea not null check (octet_length(mac) = 32)

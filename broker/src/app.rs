@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use domain::audit::Kind;
-use domain::policy::PolicySet;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +22,8 @@ use crate::http::edge::{Edge, EdgeLimits};
 use crate::http::layers::{Door, guarded};
 use crate::http::tls::Certificate;
 use crate::http::{admin, native, openapi, ops};
-use crate::oidc::keys::{KeyCache, Place, Source};
-use crate::oidc::{Verifier, trust};
+use crate::oidc::Verifier;
+use crate::oidc::keys::KeyCache;
 use crate::outbound::Outbound;
 use crate::service::denials::Denials;
 use crate::service::exchange::Exchange;
@@ -31,24 +31,29 @@ use crate::service::explain::Explain;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
-use crate::service::policies::{self, Policies};
+use crate::service::policies::Policies;
 use crate::service::readiness::{Readiness, Reason};
 use crate::service::rooms::Rooms;
 use crate::service::sessions::Sessions;
 use crate::service::shelf::Shelf;
 use crate::service::upkeep::Upkeep;
 use crate::service::{audit, secrets};
-use crate::store::{Connection, Store};
+use crate::store::Store;
 use crate::system::{FollowingClock, System};
-use crate::telemetry::Telemetry;
+use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
-use crate::workers::{ClockWatch, Expiry, Sealer, Sweep, TallyFlush};
+use crate::workers::{ClockWatch, ConnectionWatch, Expiry, KeyFetch, KeyHealth, Sealer, Sweep, TallyFlush};
 
+mod check;
+mod ground;
 mod signals;
 mod tools;
 
+pub use check::check;
+use ground::Ground;
+pub use signals::hangups;
 use signals::{reload_on_signal, stop_on_signal};
-pub use tools::{bootstrap, check, generate, healthcheck, migrate, rotate_key};
+pub use tools::{bootstrap, generate, healthcheck, migrate, rotate_key};
 
 /// How long a start waits for the issuers' keys.
 const FIRST_KEYS: Duration = Duration::from_secs(3);
@@ -75,13 +80,14 @@ pub fn install_providers() {
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(file: &Path, run: Run) -> Result<()> {
+    let hangup = hangups()?;
     let config = config::load(file)?;
     let telemetry = Telemetry::start(&config.telemetry, VERSION)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));
     let served = House::build(&config, &telemetry, run, System::real(), &stop).await;
     if let Ok(Some(house)) = served {
-        house.live(file, stop).await;
+        house.live(file, hangup, stop).await;
     } else {
         served?;
     }
@@ -133,27 +139,27 @@ impl House {
         stop: &CancellationToken,
     ) -> Result<Option<Self>> {
         let metrics = telemetry.metrics.clone();
-        let set = load_policies(&config.policy.path)?;
+        let Ground { set, sources, connections } = Ground::read(config).await?;
         let certificate = match &config.listen.tls {
             Some(tls) => Some(Arc::new(Certificate::load(&tls.cert, &tls.key, tls.min_version == config::TlsVersion::V12)?)),
             None => None,
         };
         let readiness = Readiness::default();
-        let limits = EdgeLimits { connections: config.limits.connections, drain: config.limits.drain, ..EdgeLimits::default() };
+        let config::Limits { connections: open, connections_per_address: per_address, drain, .. } = config.limits;
+        let limits = EdgeLimits { connections: open, per_address, drain, ..EdgeLimits::default() };
         let edge = |name, listener, tls, router| Edge { name, listener, tls, router, limits, metrics: metrics.clone() };
         // The metrics listener answers while the rest still waits for its database.
         let listener = bind("metrics", config.listen.metrics).await?;
         let ops = Ops::open(edge("metrics", listener, None, ops::router(telemetry.registry.clone(), readiness.clone())))?;
 
         let Some(store) = open_store(config, &system, stop).await? else { return Ok(None) };
-        let database = store.database_time().await?;
-        clock.follow(FollowingClock::machine(), Duration::ZERO, database);
-        adopt_connections(&store, &connections(config)?).await?;
+        clock.follow(&store.database_time().await?);
+        ground::adopt(&store, &connections).await?;
         let policies = Policies::begin(store.clone(), set, &config.policy.path.display().to_string()).await.map_err(plain)?;
 
         let outbound = Outbound::default();
         let keys = Arc::new(KeyCache::new(system.clone(), outbound, Some(Arc::new(Shelf(store.clone())))));
-        keys.configure(sources(&policies.active(), &config.policy.path)?);
+        keys.configure(sources);
         let engines = Arc::new(engines::all(&config.engines)?);
         let bench = Bench {
             system: system.clone(),
@@ -215,7 +221,7 @@ impl House {
     }
 
     /// Serves until `stop`, then: no new connections, open requests to their end, workers to theirs, the pool last.
-    pub async fn live(self, file: &Path, stop: CancellationToken) {
+    pub async fn live(self, file: &Path, hangup: Signal, stop: CancellationToken) {
         let doors = TaskTracker::new();
         tracing::info!(listener = "metrics", address = %self.ops.address, "listening");
         for edge in self.edges {
@@ -225,21 +231,28 @@ impl House {
             doors.spawn(edge.serve(stop.clone()));
         }
         let (working, workers) = (TaskTracker::new(), CancellationToken::new());
-        start(ClockWatch { upkeep: self.upkeep.clone() }, &workers, &working);
-        start(TallyFlush { denials: self.rooms.denials.clone(), limiter: self.rooms.limiter.clone() }, &workers, &working);
+        let (rooms, metrics) = (&self.rooms, &self.rooms.metrics);
+        let upkeep = || self.upkeep.clone();
+        start(ClockWatch { upkeep: upkeep() }, metrics, &workers, &working);
+        start(ConnectionWatch { upkeep: upkeep() }, metrics, &workers, &working);
+        let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
+        start(tally, metrics, &workers, &working);
         if self.run != Run::Front {
-            start(Expiry { leases: self.rooms.leases.clone() }, &workers, &working);
-            start(Sweep { upkeep: self.upkeep.clone() }, &workers, &working);
-            start(Sealer { upkeep: self.upkeep.clone() }, &workers, &working);
+            start(Expiry { leases: rooms.leases.clone() }, metrics, &workers, &working);
+            start(Sweep { upkeep: upkeep() }, metrics, &workers, &working);
+            start(Sealer { upkeep: upkeep() }, metrics, &workers, &working);
         }
-        // An issuer that does not answer must not keep the others' jobs waiting.
-        if self.run != Run::Worker && tokio::time::timeout(FIRST_KEYS, self.keys.refresh_all()).await.is_err() {
-            tracing::warn!("not every issuer has given its keys yet; fetching goes on");
+        if self.run != Run::Worker {
+            // An issuer that does not answer must not keep the others' jobs waiting.
+            if tokio::time::timeout(FIRST_KEYS, self.keys.refresh_all()).await.is_err() {
+                tracing::warn!("not every issuer has given its keys yet; fetching goes on");
+            }
+            self.upkeep.refresh_keys();
+            start(KeyFetch { upkeep: upkeep() }, metrics, &workers, &working);
+            start(KeyHealth { upkeep: upkeep() }, metrics, &workers, &working);
         }
-        let keys = self.keys.clone();
-        let fetching = tokio::spawn(async move { keys.run().await });
-        let reloading =
-            tokio::spawn(reload_on_signal(file.to_owned(), self.rooms.clone(), self.keys.clone(), self.certificate.clone()));
+        let reloading = reload_on_signal(hangup, file.to_owned(), rooms.clone(), self.keys.clone(), self.certificate.clone());
+        let reloading = tokio::spawn(reloading);
         self.readiness.set(Reason::Starting, false);
         tracing::info!(version = VERSION, run = ?self.run, "ready");
 
@@ -251,7 +264,6 @@ impl House {
         doors.close();
         let patience = self.limits.drain + Duration::from_secs(5);
         let late = tokio::time::timeout(patience, doors.wait()).await.is_err();
-        fetching.abort();
         workers.cancel();
         working.close();
         let ended = async {
@@ -281,7 +293,7 @@ async fn open_store(config: &Config, system: &System, stop: &CancellationToken) 
         match Store::connect(&config.database, tools::seal(&config.seal)?, system.clone()).await {
             Ok(store) => return Ok(Some(store)),
             Err(error) if error.is_passing() => {
-                tracing::warn!(error = tools::chain(&error), "the database does not answer yet; trying again");
+                tracing::warn!(error = chain(&error), "the database does not answer yet; trying again");
             }
             Err(error) => return Err(error).context("the database cannot be used"),
         }
@@ -290,56 +302,6 @@ async fn open_store(config: &Config, system: &System, stop: &CancellationToken) 
             () = tokio::time::sleep(wait) => wait = (wait * 2).min(Duration::from_secs(5)),
         }
     }
-}
-
-fn load_policies(folder: &Path) -> Result<PolicySet> {
-    policies::load_folder(folder).map_err(|error| tools::unsound(&error))
-}
-
-/// What the keys of each issuer are fetched from. Files named by the set count from its folder.
-fn sources(set: &PolicySet, folder: &Path) -> Result<Vec<Source>> {
-    let mut sources = trust::sources(set)?;
-    for source in &mut sources {
-        if let Place::File(file) = &mut source.place {
-            *file = folder.join(&*file);
-        }
-        if let Some(file) = &mut source.destination.ca_file {
-            *file = folder.join(&*file);
-        }
-    }
-    Ok(sources)
-}
-
-fn connections(config: &Config) -> Result<Vec<Connection>> {
-    let read = config.connections.iter().map(|(name, connection)| {
-        Ok(Connection {
-            name: name.clone(),
-            engine: connection.engine.clone(),
-            version: 0,
-            url: connection.url.clone(),
-            password: connection.password_file.as_deref().map(tools::secret_file).transpose()?,
-            settings: connection.settings.clone(),
-            allowed_roles: connection.allowed_roles.clone(),
-            concurrency: connection.concurrency,
-        })
-    });
-    read.collect()
-}
-
-/// Stores what the configuration says of connections, and puts all that are stored in place.
-async fn adopt_connections(store: &Store, connections: &[Connection]) -> Result<()> {
-    let system = store.system();
-    let mut tx = store.begin().await?;
-    for connection in connections {
-        if let Some(version) = tx.configure_connection(connection, system.now()).await? {
-            let record =
-                log::own(system, Kind::ConnectionWritten)?.field("object", connection.name.as_str()).field("version", version);
-            tx.remember(&[record]).await?;
-        }
-    }
-    tx.commit().await?;
-    store.load_connections().await?;
-    Ok(())
 }
 
 async fn remember_start(rooms: &Rooms, run: Run) -> Result<()> {

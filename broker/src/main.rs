@@ -112,7 +112,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match arguments.verb {
             Verb::Serve { config, run } => app::serve(&config.path, run).await,
-            Verb::Check { config } => app::check(&config.path),
+            Verb::Check { config } => app::check(&config.path).await,
             Verb::Migrate(migrate) => {
                 app::migrate(&migrate.database_url, migrate.password_file.as_deref(), migrate.serving_role.as_deref()).await
             }

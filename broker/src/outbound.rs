@@ -87,6 +87,13 @@ pub struct Destination {
     pub ca_file: Option<PathBuf>,
 }
 
+impl Destination {
+    /// Says what is wrong with its file.
+    pub async fn check(&self) -> Result<(), OutboundError> {
+        client(Pinned(Vec::new()), self.ca_file.as_deref()).await.map(drop)
+    }
+}
+
 /// Fetches documents under the rules of this module.
 #[derive(Clone, Debug)]
 pub struct Outbound {

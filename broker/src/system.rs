@@ -4,8 +4,8 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use time::OffsetDateTime;
@@ -68,38 +68,83 @@ impl System {
     }
 }
 
-/// The machine's clock moved by the measured offset to the database's.
-#[derive(Debug, Default)]
+/// One look at the database's clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    pub database: OffsetDateTime,
+    /// When it was asked, a connection already in hand.
+    pub asked: Instant,
+    pub round_trip: Duration,
+}
+
+impl Look {
+    /// The moment to which `database` belongs, as near as can be told.
+    fn moment(&self) -> Instant {
+        self.asked + self.round_trip / 2
+    }
+}
+
+/// The database's clock, carried on from the last look by the machine's count of time that passes. What somebody does to the
+/// machine's own calendar between two looks changes nothing: no lease ends early, no token lives longer.
+#[derive(Debug)]
 pub struct FollowingClock {
-    offset_micros: AtomicI64,
+    started: Instant,
+    /// What time it was at `started`, in microseconds since 1970.
+    origin: AtomicI64,
+    followed: AtomicBool,
+}
+
+impl Default for FollowingClock {
+    /// Begins at the machine's own time, which counts until the first look.
+    fn default() -> Self {
+        let clock = Self { started: Instant::now(), origin: AtomicI64::new(0), followed: AtomicBool::new(false) };
+        clock.origin.store(micros(Self::machine()), Ordering::Relaxed);
+        clock
+    }
 }
 
 impl FollowingClock {
-    /// Tells what the database's clock said `round_trip` after being asked at `asked` (this machine's time).
-    /// Returns how far the machine is from the database.
-    pub fn follow(&self, asked: OffsetDateTime, round_trip: Duration, database: OffsetDateTime) -> time::Duration {
-        let offset = database - (asked + round_trip / 2);
-        let micros = i64::try_from(offset.whole_microseconds()).unwrap_or(0);
-        self.offset_micros.store(micros, Ordering::Relaxed);
-        offset
+    /// Goes on from what the database's clock said.
+    pub fn follow(&self, look: &Look) {
+        self.origin.store(micros(look.database - self.passed(look.moment())), Ordering::Relaxed);
+        self.followed.store(true, Ordering::Relaxed);
     }
 
-    /// The database's clock less this machine's, as of the last measurement.
-    pub fn offset(&self) -> time::Duration {
-        time::Duration::microseconds(self.offset_micros.load(Ordering::Relaxed))
+    /// How far the database's clock has leapt ahead (or back) since the last look, beside the time that has passed. Nothing
+    /// before the first.
+    pub fn leap(&self, look: &Look) -> time::Duration {
+        if self.followed.load(Ordering::Relaxed) { look.database - self.at(look.moment()) } else { time::Duration::ZERO }
     }
 
-    /// This machine's own time, without the offset.
+    /// The database's clock less this machine's calendar.
+    pub fn offset(look: &Look) -> time::Duration {
+        look.database - (Self::machine() - look.moment().elapsed())
+    }
+
+    /// This machine's own time.
     #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the machine")]
     pub fn machine() -> OffsetDateTime {
         OffsetDateTime::now_utc()
+    }
+
+    fn at(&self, moment: Instant) -> OffsetDateTime {
+        let origin = i128::from(self.origin.load(Ordering::Relaxed)) * 1_000;
+        OffsetDateTime::from_unix_timestamp_nanos(origin).unwrap_or(OffsetDateTime::UNIX_EPOCH) + self.passed(moment)
+    }
+
+    fn passed(&self, moment: Instant) -> Duration {
+        moment.saturating_duration_since(self.started)
     }
 }
 
 impl Clock for FollowingClock {
     fn now(&self) -> OffsetDateTime {
-        Self::machine() + time::Duration::microseconds(self.offset_micros.load(Ordering::Relaxed))
+        self.at(Instant::now())
     }
+}
+
+fn micros(at: OffsetDateTime) -> i64 {
+    i64::try_from(at.unix_timestamp_nanos() / 1_000).unwrap_or(0)
 }
 
 #[derive(Debug, Default)]
@@ -108,5 +153,45 @@ struct OsEntropy(SystemRandom);
 impl Entropy for OsEntropy {
     fn fill(&self, bytes: &mut [u8]) -> Result<(), NoEntropy> {
         self.0.fill(bytes).map_err(|_| NoEntropy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(database: OffsetDateTime) -> Look {
+        Look { database, asked: Instant::now(), round_trip: Duration::ZERO }
+    }
+
+    #[test]
+    fn tells_the_databases_time_whatever_the_machines_calendar_says() {
+        let clock = FollowingClock::default();
+        let there = time::macros::datetime!(2001-02-03 04:05:06 UTC);
+        clock.follow(&look(there));
+        let ahead = clock.now() - there;
+        assert!((time::Duration::ZERO..time::Duration::seconds(5)).contains(&ahead), "{ahead}");
+        assert!(FollowingClock::offset(&look(there)) < time::Duration::days(-365));
+    }
+
+    #[test]
+    fn a_leap_is_told_before_it_is_followed_and_not_at_the_first_look() {
+        let clock = FollowingClock::default();
+        let there = time::macros::datetime!(2001-02-03 04:05:06 UTC);
+        assert_eq!(clock.leap(&look(there)), time::Duration::ZERO);
+        clock.follow(&look(there));
+        let leap = clock.leap(&look(there + time::Duration::hours(1)));
+        assert!((leap - time::Duration::hours(1)).abs() < time::Duration::seconds(5), "{leap}");
+        assert!(clock.now() - there < time::Duration::minutes(1), "not followed yet");
+    }
+
+    #[test]
+    fn half_of_the_way_there_and_back_is_taken_off() {
+        let clock = FollowingClock::default();
+        let there = time::macros::datetime!(2001-02-03 04:05:06 UTC);
+        let asked = Instant::now();
+        clock.follow(&Look { database: there, asked, round_trip: Duration::from_secs(2) });
+        let off = clock.at(asked + Duration::from_secs(1)) - there;
+        assert!(off.abs() < time::Duration::milliseconds(1), "{off}");
     }
 }

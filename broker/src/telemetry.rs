@@ -42,12 +42,29 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Says what would keep telemetry from starting.
+    pub fn check(&self) -> Result<(), TelemetryError> {
+        self.filter()?;
+        if let Some(endpoint) = &self.otlp_endpoint
+            && !url::Url::parse(endpoint).is_ok_and(|url| ["http", "https"].contains(&url.scheme()))
+        {
+            return Err(TelemetryError::Exporter("it is no URL such as http://collector:4318".into()));
+        }
+        Ok(())
+    }
+
+    fn filter(&self) -> Result<EnvFilter, TelemetryError> {
+        EnvFilter::try_new(&self.level).map_err(|error| TelemetryError::Filter(self.level.clone(), error.to_string()))
+    }
+}
+
 /// Why telemetry could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     #[error("[telemetry] level {0:?} is not a filter: {1}")]
     Filter(String, String),
-    #[error("[telemetry] otlp_endpoint cannot be used")]
+    #[error("[telemetry] otlp_endpoint cannot be used: {0}")]
     Exporter(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -63,8 +80,7 @@ pub struct Telemetry {
 impl Telemetry {
     /// Starts logging to standard error, metrics for Prometheus and, where configured, OTLP.
     pub fn start(config: &Config, version: &'static str) -> Result<Self, TelemetryError> {
-        let filter =
-            || EnvFilter::try_new(&config.level).map_err(|error| TelemetryError::Filter(config.level.clone(), error.to_string()));
+        config.check()?;
         let resource = Resource::builder()
             .with_service_name("daypass-broker")
             .with_attribute(KeyValue::new("service.version", version))
@@ -101,12 +117,12 @@ impl Telemetry {
             .with_ansi(std::io::stderr().is_terminal())
             .with_target(false);
         let logs = match config.log {
-            LogFormat::Json => text.json().flatten_event(true).with_span_list(false).with_filter(filter()?).boxed(),
-            LogFormat::Text => text.with_filter(filter()?).boxed(),
+            LogFormat::Json => text.json().flatten_event(true).with_span_list(false).with_filter(config.filter()?).boxed(),
+            LogFormat::Text => text.with_filter(config.filter()?).boxed(),
         };
         let spans = match &traces {
             Some(provider) => {
-                Some(tracing_opentelemetry::layer().with_tracer(provider.tracer("daypass-broker")).with_filter(filter()?))
+                Some(tracing_opentelemetry::layer().with_tracer(provider.tracer("daypass-broker")).with_filter(config.filter()?))
             }
             None => None,
         };
@@ -126,6 +142,20 @@ impl Telemetry {
     }
 }
 
+/// An error with its causes on one line, each told once.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.ends_with(&words) {
+            text = format!("{text}: {words}");
+        }
+        source = cause.source();
+    }
+    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
+}
+
 /// The broker's own instruments.
 #[derive(Clone, Debug)]
 pub struct Metrics {
@@ -138,6 +168,7 @@ pub struct Metrics {
     leases_overdue: Gauge<u64>,
     oldest_overdue: Gauge<f64>,
     keys_age: Gauge<f64>,
+    key_failures: Counter<u64>,
     clock_offset: Gauge<f64>,
     connections: UpDownCounter<i64>,
     shed: Counter<u64>,
@@ -173,6 +204,10 @@ impl Metrics {
             keys_age: meter
                 .f64_gauge("daypass_issuer_keys_age_seconds")
                 .with_description("Age of an issuer's key set, by issuer name")
+                .build(),
+            key_failures: meter
+                .u64_counter("daypass_issuer_key_fetch_failures")
+                .with_description("Attempts to fetch an issuer's keys that failed, by issuer name")
                 .build(),
             clock_offset: meter
                 .f64_gauge("daypass_clock_offset_seconds")
@@ -216,8 +251,12 @@ impl Metrics {
     }
 
     /// `issuer` is a name of the policy set, a closed set.
-    pub fn keys_age(&self, issuer: &str, age: Duration) {
-        self.keys_age.record(age.as_secs_f64(), &[KeyValue::new("issuer", issuer.to_owned())]);
+    pub fn keys(&self, issuer: &str, age: Option<Duration>, failures: u64) {
+        let issuer = [KeyValue::new("issuer", issuer.to_owned())];
+        if let Some(age) = age {
+            self.keys_age.record(age.as_secs_f64(), &issuer);
+        }
+        self.key_failures.add(failures, &issuer);
     }
 
     pub fn clock_offset(&self, seconds: f64) {

@@ -140,6 +140,7 @@ impl Ground {
              [database]\nurl = \"{database}\"\npassword_file = \"secrets/database.password\"\n\n\
              [seal]\nfile = \"secrets/root.key\"\n\n\
              [policy]\nsource = \"folder\"\npath = \"policies\"\n\n\
+             [limits]\nconnections_per_address = 4096\n\n\
              [telemetry]\nlevel = \"{level}\"\n\n\
              [connection.shop]\nengine = \"postgres\"\nurl = \"{shop}\"\npassword_file = \"secrets/shop.password\"\n\
              allowed_roles = [\"shop-*\"]\n\n\

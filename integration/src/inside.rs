@@ -45,9 +45,9 @@ impl Inside {
         let addresses = house.addresses();
         let (_, address) = addresses.iter().find(|(name, _)| *name == "native").context("no native listener")?;
         let native = Door { base: format!("http://{address}"), client: client()? };
-        let (file, until) = (file.to_owned(), stop.clone());
+        let (file, hangup, until) = (file.to_owned(), broker::app::hangups()?, stop.clone());
         let lives = tokio::spawn(async move {
-            house.live(&file, until).await;
+            house.live(&file, hangup, until).await;
             drop(telemetry);
         });
         Ok(Self { native, stop, lives })

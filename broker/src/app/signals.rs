@@ -1,17 +1,20 @@
 //! What signals ask for: to stop, or to read again what may have changed.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use anyhow::Result;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::{adopt_connections, connections, load_policies, plain, sources};
+use super::ground::{self, Ground};
+use super::plain;
 use crate::config;
 use crate::http::tls::Certificate;
 use crate::oidc::keys::KeyCache;
 use crate::service::rooms::Rooms;
+use crate::workers::worker::caught;
 
 /// Cancels `stop` on SIGTERM or SIGINT.
 pub(super) async fn stop_on_signal(stop: CancellationToken) {
@@ -26,44 +29,58 @@ pub(super) async fn stop_on_signal(stop: CancellationToken) {
     stop.cancel();
 }
 
+/// What asks to read again: SIGHUP. Watched from the first moment of a process, because its default ends the process.
+pub fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
+}
+
 /// On SIGHUP the policy folder, the connections and the certificate are read again; the certificate also every minute, so
 /// that a renewal by a tool that sends no signal is seen. What cannot be used never replaces what is in use.
 pub(super) async fn reload_on_signal(
+    mut hangup: Signal,
     file: PathBuf,
     rooms: Arc<Rooms>,
     keys: Arc<KeyCache>,
     certificate: Option<Arc<Certificate>>,
 ) {
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     loop {
         let asked = tokio::select! {
             signal = hangup.recv() => signal.is_some(),
             () = tokio::time::sleep(Duration::from_mins(1)) => false,
         };
-        if let Some(certificate) = &certificate
-            && let Err(error) = certificate.reload()
-        {
-            tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
-        }
-        if !asked {
-            continue;
-        }
-        let reloaded = async {
-            let config = config::load(&file)?;
-            adopt_connections(&rooms.store, &connections(&config)?).await?;
-            let folder = config.policy.path;
-            let set = load_policies(&folder)?;
-            let sources = sources(&set, &folder)?;
-            let changed = rooms.policies.activate(set, &folder.display().to_string()).await.map_err(plain)?;
-            keys.configure(sources);
-            anyhow::Ok(changed)
-        };
-        match reloaded.await {
-            Ok(true) => tracing::info!("a new policy set is active"),
-            Ok(false) => tracing::info!("the policy set has not changed"),
-            Err(error) => {
-                tracing::error!(error = format!("{error:#}"), "the policy set cannot be used; the one before stays active");
+        let reloading = async {
+            if let Some(certificate) = &certificate
+                && let Err(error) = certificate.reload()
+            {
+                tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
             }
+            if asked {
+                tell(reload(&file, &rooms, &keys).await);
+            }
+        };
+        caught("reload", &rooms.metrics, reloading).await;
+    }
+}
+
+/// Reads everything before it changes anything: half of a new configuration is worse than the whole old one.
+async fn reload(file: &Path, rooms: &Rooms, keys: &KeyCache) -> Result<bool> {
+    let config = config::load(file)?;
+    let Ground { set, sources, connections } = Ground::read(&config).await?;
+    ground::adopt(&rooms.store, &connections).await?;
+    let changed = rooms.policies.activate(set, &config.policy.path.display().to_string()).await.map_err(plain)?;
+    keys.configure(sources);
+    Ok(changed)
+}
+
+fn tell(reloaded: Result<bool>) {
+    match reloaded {
+        Ok(true) => tracing::info!("a new policy set is active"),
+        Ok(false) => tracing::info!("the policy set has not changed"),
+        Err(error) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "the configuration or its policy set cannot be used; the one before stays active"
+            );
         }
     }
 }

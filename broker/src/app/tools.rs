@@ -27,26 +27,6 @@ const INSTALLING: Duration = Duration::from_hours(1);
 /// How long a bootstrap token may be spent.
 const BOOTSTRAP_TOKEN: Duration = Duration::from_mins(10);
 
-/// Reads configuration and policy set, tells every problem, starts nothing.
-#[expect(clippy::print_stdout, reason = "the verb's answer")]
-pub fn check(file: &Path) -> Result<()> {
-    let config = config::load(file)?;
-    let set = policies::load_folder(&config.policy.path).map_err(|error| unsound(&error))?;
-    seal(&config.seal)?;
-    let missing: Vec<_> =
-        set.connections().into_keys().filter(|name| !config.connections.contains_key(*name)).map(str::to_owned).collect();
-    if !missing.is_empty() {
-        bail!(
-            "the policy set names connections that {} does not have: [connection.{}]",
-            file.display(),
-            missing.join("], [connection.")
-        );
-    }
-    println!("{} is sound", file.display());
-    println!("policy set {} with {} issuer(s) is sound", hex(&set.hash()), set.issuers().len());
-    Ok(())
-}
-
 /// Brings the schema up to date and gives the serving role what it needs.
 #[expect(clippy::print_stdout, reason = "the verb's answer")]
 pub async fn migrate(url: &str, password_file: Option<&Path>, serving_role: Option<&str>) -> Result<()> {
@@ -132,8 +112,7 @@ async fn open(config: &Config) -> Result<(System, Store)> {
     let (system, clock) = System::real();
     let store =
         Store::connect(&config.database, seal(&config.seal)?, system.clone()).await.context("the database cannot be used")?;
-    let database = store.database_time().await?;
-    clock.follow(crate::system::FollowingClock::machine(), std::time::Duration::ZERO, database);
+    clock.follow(&store.database_time().await?);
     Ok((system, store))
 }
 
@@ -161,22 +140,4 @@ pub(super) fn unsound(error: &LoadError) -> anyhow::Error {
         }
         LoadError::Read { cause, .. } => anyhow::anyhow!("{error}: {cause}"),
     }
-}
-
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -41,10 +41,10 @@ fn tells_every_problem_at_once() {
         told,
         [
             "[surprise] is not a section; known are listen, database, seal, policy, verify, limits, telemetry, engine, connection",
-            "absent.key does not exist",
             "[listen] tls is needed: without it native and operator must be loopback addresses such as 127.0.0.1:8443",
+            "[database] `url` holds a password; put it in a file and name that as `password_file`",
+            "absent.key does not exist",
             "[verify] leeway is at most 60s",
-            "[database] url holds a password; put it in a file and name it as password_file",
             "[connection.shop] engine \"mainframe\" is not one of aws, postgres, kv, operator",
         ]
     );
@@ -69,6 +69,46 @@ fn refuses_limits_that_no_machine_has_and_connections_without_a_name() {
     let text = SOUND.to_owned() + "[limits]\nin_flight = 4611686018427387904\n[[connection]]\nengine = \"postgres\"\n";
     assert_eq!(
         problems(&text),
-        ["[connection] needs a name: write [connection.NAME]", "[limits] in_flight and connections are between 1 and 1000000"]
+        [
+            "[connection] needs a name: write [connection.NAME]",
+            "[limits] in_flight, connections and connections_per_address are between 1 and 1000000"
+        ]
     );
+}
+
+#[test]
+fn a_section_that_cannot_be_read_hides_nothing_of_the_others() {
+    let text = SOUND.replace("path = \"policies\"", "path = 7").replace("root.key", "absent.key")
+        + "[verify]\nleeway = 5\n[telemetry]\nlevel = \"x=y=z\"\n[engine.aws]\nregion = \"Nowhere\"\n\
+           [connection.a]\nengine = 1\n[connection.b]\nengine = \"postgres\"\nurl = \"postgres://admin@db/b?sslmode=require\"\n\
+           allowed_roles = [\"b-[\"]\n[connection.c]\nengine = \"postgres\"\nurl = \"postgres://admin@db/c\"\nallowed_roles = []\n\
+           [connection.c.statements.rw]\ncreate = [\"commit\"]\n";
+    let told = problems(&text);
+    let expected =
+        ["[policy]", "[verify]", "[connection.a]", "absent.key", "[telemetry] level", "engine.aws.region", "allowed_roles"];
+    for words in expected.iter().chain(&["connection `b`: the sslmode", "connection `c`: statements `rw`"]) {
+        assert!(told.iter().any(|problem| problem.contains(words)), "{words}: {told:#?}");
+    }
+    assert_eq!(told.len(), 9, "{told:#?}");
+}
+
+#[test]
+fn the_database_proves_its_name_unless_it_is_on_this_machine() {
+    for weak in ["daypass@db/daypass?sslmode=disable", "daypass@localhost/daypass?host=db&sslmode=require"] {
+        let told = problems(&SOUND.replace("daypass@localhost/daypass", weak));
+        assert!(told.len() == 1 && told[0].contains("verify-full"), "{weak}: {told:?}");
+    }
+    assert_eq!(problems(&SOUND.replace("daypass@localhost", "daypass@db")), Vec::<String>::new());
+}
+
+#[test]
+fn paths_of_a_connection_count_from_the_files_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = "[connection.shop]\nengine = \"postgres\"\nurl = \"postgres://admin@db/shop\"\nallowed_roles = []\nca_file = \"ca.pem\"\n";
+    std::fs::write(folder.path().join("daypass.toml"), SOUND.to_owned() + connection).unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let draft = Draft::read(&folder.path().join("daypass.toml"));
+    let ca_file = draft.connections["shop"].settings["ca_file"].as_str().unwrap();
+    assert_eq!(std::path::Path::new(ca_file), folder.path().join("ca.pem"));
+    assert!(!draft.problems.iter().any(|problem| problem.contains("ca.pem")), "{:?}", draft.problems);
 }

@@ -13,9 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::authority::Authority;
+use super::files;
 use super::issuer::{Issuer, Kind};
 use super::postgres::{Durability, Options, Postgres};
-use super::{files, hex};
 use crate::system::System;
 
 /// Tools for demos and tests; a real installation needs none of them.
@@ -143,7 +143,7 @@ fn secret(system: &System, dir: &Path, files: &str) -> Result<()> {
     }
     let value = match value {
         Some(value) => value,
-        None => Secret::new(hex(&system.random::<32>()?)),
+        None => Secret::new(domain::audit::hex(&system.random::<32>()?)),
     };
     for (path, public) in &places {
         if path.exists() {

@@ -8,13 +8,3 @@ pub mod issuer;
 pub mod postgres;
 
 pub use commands::{Command, run};
-
-/// Lower-case hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        for digit in [byte >> 4, byte & 0xf] {
-            text.extend(char::from_digit(u32::from(digit), 16));
-        }
-        text
-    })
-}

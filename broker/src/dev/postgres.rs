@@ -14,7 +14,7 @@ use domain::secret::Secret;
 use serde::Serialize;
 use tokio::process::{Child, Command};
 
-use super::{files, hex};
+use super::files;
 use account::Account;
 
 mod account;
@@ -208,13 +208,17 @@ impl Cluster {
         if let Some(text) = files::read(&self.password_file)? {
             return Ok(Secret::new(text.trim().to_owned()));
         }
-        let password = hex(&system.random::<24>()?);
+        let password = domain::audit::hex(&system.random::<24>()?);
         files::write_private(&self.password_file, password.as_bytes())?;
         Ok(Secret::new(password))
     }
 
     async fn initialise(&self) -> Result<()> {
         fs::create_dir_all(&self.data)?;
+        // What lies there would change its owner, and go where initdb fails.
+        if fs::read_dir(&self.data)?.next().is_some() {
+            bail!("{} holds something that is no PostgreSQL cluster; name another directory", self.data.display());
+        }
         // initdb reads the password as the user it runs as; that copy is gone right after.
         let copy = self.sockets.join("password");
         files::write_private(&copy, fs::read_to_string(&self.password_file)?.as_bytes())?;

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Connections, Secrets};
+use crate::store::{Connection, Connections, Secrets};
 use crate::system::System;
 
 /// In which order the credentials of one ask are made.
@@ -127,6 +127,11 @@ pub trait Engine: Debug + Send + Sync + 'static {
     const NAME: &'static str;
     const ORDER: Order;
     type Params: DeserializeOwned + Debug + Send + Sync;
+
+    /// Says what is wrong with a connection of this engine or, given what a role asks of it, with that. Connects to nothing.
+    fn check(_: &Connection, _: Option<&Self::Params>) -> Result<(), EngineError> {
+        Ok(())
+    }
 
     /// Names what will be made. Touches nothing outside.
     fn plan(&self, bench: &Bench, ask: &Ask<'_, Self::Params>) -> impl Future<Output = Result<Plan, EngineError>> + Send;

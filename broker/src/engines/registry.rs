@@ -13,6 +13,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use super::target;
+use crate::store::Connection;
 
 /// Engines by name.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +52,18 @@ impl Engines {
         self.get(name)?.revoke(bench, handle).await
     }
 
+    /// Says what is wrong with a connection, as far as can be known without connecting.
+    pub fn check(&self, connection: &Connection) -> Result<(), EngineError> {
+        self.get(&connection.engine)?.check(connection, None)
+    }
+
+    /// Says why `role` cannot have credentials of the engine `name` by this connection.
+    pub fn check_use(&self, name: &str, connection: &Connection, role: &str, params: &Value) -> Result<(), EngineError> {
+        target::belongs(connection, name)?;
+        target::serves(connection, role)?;
+        self.get(name)?.check(connection, Some(params))
+    }
+
     fn get(&self, name: &str) -> Result<&dyn Erased, EngineError> {
         let engine = self.0.get(name).ok_or_else(|| {
             let known = self.names().collect::<Vec<_>>().join(", ");
@@ -64,6 +78,7 @@ type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, EngineError>> + Send 
 /// An engine whose parameters have no type yet.
 trait Erased: Debug + Send + Sync {
     fn order(&self) -> Order;
+    fn check(&self, connection: &Connection, params: Option<&Value>) -> Result<(), EngineError>;
     fn plan<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>) -> Answer<'a, Plan>;
     fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued>;
     fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked>;
@@ -74,15 +89,22 @@ struct Typed<E>(E);
 
 impl<E: Engine> Typed<E> {
     fn parse<'a>(ask: &Ask<'a, &Value>) -> Result<Ask<'a, E::Params>, EngineError> {
-        let params = E::Params::deserialize(ask.params)
-            .map_err(|error| EngineError::Misconfigured(format!("the parameters of engine `{}`: {error}", E::NAME)))?;
-        Ok(ask.with(params))
+        Ok(ask.with(Self::params(ask.params)?))
+    }
+
+    fn params(params: &Value) -> Result<E::Params, EngineError> {
+        E::Params::deserialize(params)
+            .map_err(|error| EngineError::Misconfigured(format!("the parameters of engine `{}`: {error}", E::NAME)))
     }
 }
 
 impl<E: Engine> Erased for Typed<E> {
     fn order(&self) -> Order {
         E::ORDER
+    }
+
+    fn check(&self, connection: &Connection, params: Option<&Value>) -> Result<(), EngineError> {
+        E::check(connection, params.map(Self::params).transpose()?.as_ref())
     }
 
     fn plan<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>) -> Answer<'a, Plan> {

@@ -11,24 +11,32 @@ use crate::store::Connection;
 pub(super) fn connection(bench: &Bench, engine: &str, name: &str) -> Result<Arc<Connection>, EngineError> {
     let connection =
         bench.connections.get(name).ok_or_else(|| EngineError::Misconfigured(format!("there is no connection `{name}`")))?;
-    if connection.engine == engine {
-        Ok(connection)
-    } else {
-        Err(EngineError::Misconfigured(format!(
-            "connection `{name}` is one of engine `{}`, not of `{engine}`",
-            connection.engine
-        )))
-    }
+    belongs(&connection, engine)?;
+    Ok(connection)
 }
 
 /// The same, if `role` may use it.
 pub(super) fn connection_for(bench: &Bench, engine: &str, name: &str, role: &str) -> Result<Arc<Connection>, EngineError> {
     let connection = connection(bench, engine, name)?;
-    if connection.allowed_roles.iter().any(|pattern| fits(pattern, role)) {
-        Ok(connection)
-    } else {
-        Err(EngineError::Misconfigured(format!("role `{role}` is not among the `allowed_roles` of connection `{name}`")))
+    serves(&connection, role)?;
+    Ok(connection)
+}
+
+/// Refuses a connection of another engine.
+pub(super) fn belongs(Connection { name, engine: own, .. }: &Connection, engine: &str) -> Result<(), EngineError> {
+    if own == engine {
+        return Ok(());
     }
+    Err(EngineError::Misconfigured(format!("connection `{name}` is one of engine `{own}`, not of `{engine}`")))
+}
+
+/// Refuses a connection that `role` may not use.
+pub(super) fn serves(connection: &Connection, role: &str) -> Result<(), EngineError> {
+    if connection.allowed_roles.iter().any(|pattern| fits(pattern, role)) {
+        return Ok(());
+    }
+    let name = &connection.name;
+    Err(EngineError::Misconfigured(format!("role `{role}` is not among the `allowed_roles` of connection `{name}`")))
 }
 
 /// Whether `name` is the name or fits the glob. What is no glob fits nothing.

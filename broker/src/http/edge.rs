@@ -26,14 +26,18 @@ use tower::ServiceExt;
 use super::tls::Certificate;
 use crate::telemetry::Metrics;
 
+mod guests;
 mod patience;
 
+use guests::Guests;
 use patience::Patient;
 
 /// How long a client may take and how much it may bring.
 #[derive(Clone, Copy, Debug)]
 pub struct EdgeLimits {
     pub connections: usize,
+    /// Of those, from one address.
+    pub per_address: usize,
     pub handshake: Duration,
     /// From the connection or the last answer to the end of the headers.
     pub headers: Duration,
@@ -49,6 +53,7 @@ impl Default for EdgeLimits {
     fn default() -> Self {
         Self {
             connections: 4096,
+            per_address: 64,
             handshake: Duration::from_secs(3),
             headers: Duration::from_secs(5),
             header_count: 32,
@@ -79,6 +84,7 @@ impl Edge {
     pub async fn serve(self, stop: CancellationToken) {
         let Self { name, listener, tls, router, limits, metrics } = self;
         let seats = Arc::new(Semaphore::new(limits.connections));
+        let guests = Guests::default();
         let tracker = TaskTracker::new();
         let abandon = CancellationToken::new();
         loop {
@@ -99,6 +105,10 @@ impl Edge {
                 metrics.shed("connections");
                 continue;
             };
+            let Some(guest) = guests.admit(peer.ip(), limits.per_address) else {
+                metrics.shed("connections_of_address");
+                continue;
+            };
             let (tls, router, stop, metrics) = (tls.clone(), router.clone(), stop.clone(), metrics.clone());
             let abandon = abandon.clone();
             tracker.spawn(async move {
@@ -111,7 +121,7 @@ impl Edge {
                     tracing::debug!(listener = name, %error, "connection ended early");
                 }
                 metrics.connection(name, -1);
-                drop(seat);
+                drop((seat, guest));
             });
         }
         drop(listener);

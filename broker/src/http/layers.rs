@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use domain::refusal::{Code, Refusal};
 use opentelemetry::propagation::Extractor;
+use opentelemetry::trace::TraceContextExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -73,8 +74,12 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
     request.extensions_mut().insert(context);
 
     let span = tracing::info_span!("request", request_id = %id, %method, route);
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
-    let _ = span.set_parent(parent);
+    // A link, not a parent: strangers neither write into traces of ours nor decide which are kept.
+    let theirs = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&Headers(request.headers())));
+    let theirs = theirs.span().span_context().clone();
+    if theirs.is_valid() {
+        span.add_link(theirs);
+    }
 
     let answered = async {
         // The whole body first: a client that sends it slowly takes nobody's place.

@@ -16,15 +16,12 @@ use arc_swap::ArcSwap;
 use time::OffsetDateTime;
 
 pub use issuer::Held;
-pub use shelf::{KeyShelf, ShelfError, Shelved};
+pub use shelf::{KeyShelf, Origin, ShelfError, Shelved};
 pub use source::{Place, Source};
 
 use crate::outbound::Outbound;
 use crate::system::System;
 use issuer::IssuerKeys;
-
-/// How often it is looked whether a refresh is due.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The keys of every issuer that is believed.
 #[derive(Debug)]
@@ -57,17 +54,16 @@ pub enum Found {
 #[derive(Clone, Debug)]
 pub struct Status {
     pub issuer: String,
-    pub keys: usize,
-    /// Published keys that are not used, with reasons.
-    pub skipped: Vec<crate::crypto::jws::Skipped>,
     /// How long ago the issuer last confirmed the keys.
     pub age: Option<Duration>,
     /// The keys are older than a refresh should leave them: fetching fails.
     pub stale: bool,
-    /// Attempts to fetch, since the issuer was configured.
-    pub fetches: u64,
+    /// Attempts to fetch that failed, since this was last asked.
+    pub failures: u64,
     /// Why the last attempt failed; absent after a good one.
     pub failure: Option<String>,
+    /// The last attempt failed because the issuer publishes a private key.
+    pub private_key: bool,
 }
 
 impl KeyCache {
@@ -116,12 +112,10 @@ impl KeyCache {
         }
     }
 
-    /// Keeps the keys fresh for as long as this future is polled.
-    pub async fn run(&self) {
-        loop {
-            self.refresh_due();
-            tokio::time::sleep(TICK).await;
-        }
+    /// Whether the keys of any issuer are there and not too old, or there is no issuer to have keys of.
+    pub fn serves(&self) -> bool {
+        let (issuers, now) = (self.issuers.load(), self.world.system.now());
+        issuers.is_empty() || issuers.values().any(|issuer| issuer.serves(now))
     }
 
     /// How it stands, issuer by issuer.

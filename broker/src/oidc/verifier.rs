@@ -10,7 +10,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use domain::claims::{self, Claims, Json, Limits, Object};
 use domain::issuers::issuer::{Ages, Kind};
 use domain::refusal::{Code, Refusal};
@@ -18,6 +17,7 @@ use time::OffsetDateTime;
 
 use super::keys::{Found, KeyCache};
 use crate::crypto::jws::{AdmittedKey, Algorithm, Unverified};
+use crate::crypto::sha256;
 use crate::system::System;
 
 /// What the policy set says about one issuer, as far as a token is concerned.
@@ -192,12 +192,6 @@ impl fmt::Debug for Presented<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Presented").finish_non_exhaustive()
     }
-}
-
-fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
-    out
 }
 
 #[cfg(test)]

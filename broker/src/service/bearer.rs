@@ -1,12 +1,12 @@
 //! Session tokens: `dps_`, the session's id, 256 random bits, a checksum. Only their hash is ever stored. The id makes the
 //! look-up one by the session's own key; it is no secret and opens nothing.
 
-use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::secret::Secret;
 use uuid::Uuid;
 
+pub use crate::crypto::sha256;
 use crate::system::{NoEntropy, System};
 
 const PREFIX: &str = "dps_";
@@ -37,13 +37,6 @@ pub fn shown(token: &str) -> Option<Shown> {
         return None;
     }
     Some(Shown { session: Uuid::from_bytes(*session), hash: sha256(token.as_bytes()) })
-}
-
-/// SHA-256, as the store keeps tokens and keys.
-pub fn sha256(bytes: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
-    hash
 }
 
 fn checksum(body: &[u8]) -> [u8; CHECK] {

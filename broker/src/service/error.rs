@@ -6,6 +6,7 @@ use crate::engines::engine::EngineError;
 use crate::failpoint::Injected;
 use crate::store::{StoreError, WriteError};
 use crate::system::NoEntropy;
+use crate::telemetry::chain;
 
 /// What a service answers when it does not do what was asked.
 #[derive(Debug)]
@@ -27,17 +28,7 @@ impl Fault {
 
     /// The error and its causes, for the log.
     pub fn chain(&self) -> String {
-        let mut text = self.0.to_string();
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            let line = error.to_string();
-            if !text.ends_with(&line) {
-                text.push_str(": ");
-                text.push_str(&line);
-            }
-            cause = error.source();
-        }
-        text
+        chain(self.0.as_ref())
     }
 }
 

@@ -4,7 +4,6 @@
 //! target; what it then writes counts only if nobody claimed the row after it. There is no last try.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,6 +24,10 @@ use crate::store::leases::{Claim, Claimed, Outcome};
 use crate::store::sessions::Session;
 use crate::system::{NoEntropy, System};
 use crate::telemetry::Metrics;
+
+mod lane;
+
+use lane::{Counted, Lane};
 
 /// How long a claim holds. Longer than taking back can take.
 const CLAIM: Duration = Duration::from_mins(1);
@@ -49,8 +52,6 @@ const GIVING_BACK: Duration = Duration::from_secs(8);
 const UNKNOWN: i32 = 20;
 /// A lease this long past its end calls for an operator.
 const OVERDUE: Duration = Duration::from_mins(1);
-/// After this many failures in a row a target is left alone for a while.
-const FAILURES: u32 = 3;
 
 /// Takes leases back.
 #[derive(Clone, Debug)]
@@ -67,16 +68,6 @@ pub struct Leases {
     under_way: TaskTracker,
     /// Nothing is taken back before this moment, by this machine's own clock.
     paused: Arc<Mutex<Option<Instant>>>,
-}
-
-/// The way to one target: so many at a time, none while it is known to be down.
-#[derive(Debug)]
-struct Lane {
-    width: usize,
-    /// Leases that this replica has claimed and not settled.
-    claimed: AtomicUsize,
-    seats: Semaphore,
-    failures: Mutex<(u32, Option<time::OffsetDateTime>)>,
 }
 
 impl Leases {
@@ -101,7 +92,8 @@ impl Leases {
         *self.paused.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + length);
     }
 
-    fn is_paused(&self) -> bool {
+    /// Whether what the clock says is doubted at the moment. Take the time before asking: the pause is there before the new time.
+    pub fn is_paused(&self) -> bool {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
     }
 
@@ -113,13 +105,16 @@ impl Leases {
     /// Claims what is due and takes it back, as much as this replica may do at once. Targets that are down or busy are
     /// passed over, so that they delay nobody else.
     pub async fn take_back_due(&self) -> Result<(), Error> {
-        while !self.is_paused() {
+        loop {
+            let now = self.system.now();
+            if self.is_paused() {
+                return Ok(());
+            }
             // Where all slots are taken by targets that are slow, the next run is early enough.
             if tokio::time::timeout(MOMENT, self.slots.acquire()).await.is_err() {
                 return Ok(());
             }
             let room = self.slots.available_permits().clamp(1, BATCH);
-            let now = self.system.now();
             let except = self.busy(now);
             let limit = i64::try_from(room).unwrap_or(1);
             let claimed =
@@ -136,17 +131,13 @@ impl Leases {
                     });
                     continue;
                 }
-                lane.claimed.fetch_add(1, Ordering::Relaxed);
-                self.under_way.spawn(async move {
-                    leases.take_back(claim, &lane).await;
-                    lane.claimed.fetch_sub(1, Ordering::Relaxed);
-                });
+                let counted = Counted::new(lane);
+                self.under_way.spawn(async move { leases.take_back(claim, &counted.0).await });
             }
             if !full {
                 return Ok(());
             }
         }
-        Ok(())
     }
 
     /// Waits until what has been claimed here is settled. Nothing may be claimed any more when it is called.
@@ -334,7 +325,7 @@ impl Leases {
     /// Targets to pass over for now.
     fn busy(&self, now: time::OffsetDateTime) -> Vec<String> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let busy = lanes.iter().filter(|(_, lane)| lane.claimed.load(Ordering::Relaxed) >= lane.width || lane.rests(now));
+        let busy = lanes.iter().filter(|(_, lane)| lane.is_busy(now));
         busy.map(|(target, _)| target.clone()).collect()
     }
 
@@ -362,40 +353,4 @@ impl Leases {
 /// What a lease is taken back from: its connection or, without one, all of its engine.
 fn target(lease: &Lease) -> &str {
     lease.connection.as_deref().unwrap_or(&lease.engine)
-}
-
-impl Lane {
-    fn new(width: usize) -> Self {
-        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default() }
-    }
-
-    /// Whether the target is left alone at the moment.
-    fn rests(&self, now: time::OffsetDateTime) -> bool {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).1.is_some_and(|until| now < until)
-    }
-
-    fn is_closed(&self, now: time::OffsetDateTime) -> bool {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        match failures.1 {
-            Some(until) if now < until => true,
-            Some(_) => {
-                // Half open: this one goes through as a probe, the next ones wait for what becomes of it.
-                failures.1 = Some(now + PATIENCE);
-                false
-            }
-            None => false,
-        }
-    }
-
-    fn answered(&self) {
-        *self.failures.lock().unwrap_or_else(PoisonError::into_inner) = (0, None);
-    }
-
-    fn failed(&self, now: time::OffsetDateTime) {
-        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
-        failures.0 = failures.0.saturating_add(1);
-        if failures.0 >= FAILURES {
-            failures.1 = Some(now + Duration::from_secs(5));
-        }
-    }
 }

@@ -11,14 +11,17 @@ pub enum Reason {
     DatabaseUnreachable = 2,
     ClockOff = 4,
     Stopping = 8,
+    /// No issuer that is believed has given its keys: every token would be turned away.
+    NoKeys = 16,
 }
 
 impl Reason {
-    const ALL: [(Self, &'static str); 4] = [
+    const ALL: [(Self, &'static str); 5] = [
         (Self::Starting, "starting"),
         (Self::DatabaseUnreachable, "the database does not answer"),
         (Self::ClockOff, "the clock is too far from the database's"),
         (Self::Stopping, "stopping"),
+        (Self::NoKeys, "no issuer has given its keys yet"),
     ];
 }
 
@@ -40,6 +43,10 @@ impl Readiness {
         } else {
             self.0.fetch_and(!(reason as u8), Ordering::AcqRel);
         }
+    }
+
+    pub fn holds(&self, reason: Reason) -> bool {
+        self.0.load(Ordering::Acquire) & (reason as u8) != 0
     }
 
     pub fn check(&self) -> Result<(), &'static str> {

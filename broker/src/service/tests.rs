@@ -37,6 +37,7 @@ mod exchange;
 mod operators;
 mod reached;
 mod taking_back;
+mod upkeep;
 
 const URL: &str = "https://ci.example.test";
 
@@ -50,10 +51,11 @@ struct Target {
 impl Target {
     const REFUSES: u8 = 1;
     const SILENT: u8 = 2;
+    const PANICS: u8 = 3;
     /// Makes nothing, and takes back what it is asked to.
-    const FAILS: u8 = 3;
+    const FAILS: u8 = 4;
     /// Its credentials cannot be taken back and end after a minute.
-    const FLEETING: u8 = 4;
+    const FLEETING: u8 = 5;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -89,6 +91,7 @@ impl Engine for Target {
     async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),
+            Self::PANICS => panic!("a defect of the engine"),
             Self::SILENT => Err(EngineError::TargetUnavailable("nobody answers".to_owned())),
             _ => Ok(Revoked::Gone),
         }

@@ -1,7 +1,7 @@
 //! What keeps an installation in order: its clock, its old rows, its keys.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use domain::audit::Kind;
 
@@ -30,6 +30,9 @@ const SWEEP_BATCH: i64 = 5_000;
 /// How long leases and sessions that are over stay, to be looked at. The audit trail keeps what it says of them.
 const KEPT: Duration = Duration::from_hours(7 * 24);
 
+/// How long counts of refusals are kept.
+const COUNTS_KEPT: Duration = Duration::from_hours(90 * 24);
+
 /// Keeps things in order.
 #[derive(Clone, Debug)]
 pub struct Upkeep {
@@ -46,50 +49,79 @@ impl Upkeep {
 
     /// How long the clock may run unwatched; short while the database does not answer.
     pub fn clock_interval(&self) -> Duration {
-        if self.readiness.check().is_ok() { Duration::from_secs(10) } else { Duration::from_secs(1) }
+        let doubtful = self.readiness.holds(Reason::DatabaseUnreachable) || self.readiness.holds(Reason::ClockOff);
+        if doubtful { Duration::from_secs(1) } else { Duration::from_secs(10) }
     }
 
     /// Asks the database for the time and follows it.
     pub async fn follow_clock(&self) -> Result<(), Error> {
-        let (asked, started) = (FollowingClock::machine(), Instant::now());
-        let database = match self.rooms.store.database_time().await {
-            Ok(database) => database,
+        let look = match self.rooms.store.database_time().await {
+            Ok(look) => look,
             Err(error) => {
                 self.readiness.set(Reason::DatabaseUnreachable, true);
                 return Err(error.into());
             }
         };
-        let (before, known) = (self.clock.offset(), self.readiness.check().is_ok());
-        let offset = self.clock.follow(asked, started.elapsed(), database);
-        // A database whose clock leaps forward would end every lease at once: first somebody has to look.
-        if known && offset - before > CLOCK_LEAP {
+        // A database whose clock leaps forward would end every lease at once: first somebody has to look. Nobody may see the
+        // new time before the pause is there.
+        let leap = self.clock.leap(&look);
+        if leap > CLOCK_LEAP {
             self.rooms.leases.pause(LEAP_PAUSE);
             self.rooms.metrics.alarm("clock_leap");
-            tracing::error!(seconds = (offset - before).whole_seconds(), "the database's clock has leapt forward; expiry pauses");
+            tracing::error!(seconds = leap.whole_seconds(), "the database's clock has leapt forward; expiry pauses");
         }
+        self.clock.follow(&look);
+        let offset = FollowingClock::offset(&look);
         self.readiness.set(Reason::DatabaseUnreachable, false);
         self.readiness.set(Reason::ClockOff, offset.unsigned_abs() > CLOCK_TOLERANCE);
         self.rooms.metrics.clock_offset(offset.as_seconds_f64());
-        let set = self.rooms.policies.active();
+        Ok(())
+    }
+
+    /// Starts the fetches that are due. Without the keys of any issuer, this replica leaves rotation.
+    pub fn refresh_keys(&self) {
+        self.keys.refresh_due();
+        self.readiness.set(Reason::NoKeys, !self.keys.serves());
+    }
+
+    /// Tells how it stands with each issuer's keys. One that does not answer is an alarm and keeps nobody else out.
+    pub fn tell_of_keys(&self) {
+        let (set, metrics) = (self.rooms.policies.active(), &self.rooms.metrics);
         for status in self.keys.status() {
-            if let (Some(issuer), Some(age)) = (set.issuer_by_url(&status.issuer), status.age) {
-                self.rooms.metrics.keys_age(&issuer.name, age);
+            let Some(issuer) = set.issuer_by_url(&status.issuer).map(|issuer| issuer.name.as_str()) else { continue };
+            metrics.keys(issuer, status.age, status.failures);
+            if status.stale {
+                metrics.alarm("issuer_keys_stale");
+                tracing::error!(issuer, failure = status.failure, "an issuer's keys are old or not there");
             }
-            if status.stale && self.readiness.check().is_ok() {
-                self.rooms.metrics.alarm("issuer_keys_stale");
+            if status.private_key {
+                metrics.alarm("issuer_private_key");
+                tracing::error!(issuer, "the issuer publishes a private key: whoever reads it can sign as the issuer");
             }
+        }
+    }
+
+    /// Reads the connections again where another replica or an operator has changed them.
+    pub async fn follow_connections(&self) -> Result<(), Error> {
+        if self.rooms.store.reload_connections().await? {
+            tracing::info!("connections were changed elsewhere and read again");
         }
         Ok(())
     }
 
-    /// Removes rows that nothing needs any more.
+    /// Removes rows that nothing needs any more. While the clock is doubted nothing is removed: the use of a token that is
+    /// forgotten too early could be spent again.
     pub async fn sweep(&self) -> Result<(), Error> {
         let (store, now) = (&self.rooms.store, self.rooms.system.now());
+        if self.rooms.leases.is_paused() {
+            return Ok(());
+        }
         self.rooms.leases.watch_overdue().await?;
         let full = SWEEP_BATCH.unsigned_abs();
         while store.forget_uses(now, SWEEP_BATCH).await? == full {}
         while store.forget_leases(now - KEPT, SWEEP_BATCH).await? == full {}
         while store.forget_sessions(now - KEPT, SWEEP_BATCH).await? == full {}
+        while store.forget_denials(now - COUNTS_KEPT, SWEEP_BATCH).await? == full {}
         Ok(())
     }
 

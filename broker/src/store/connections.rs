@@ -1,9 +1,9 @@
 //! Targets with their admin credential, as engines see them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -34,23 +34,43 @@ pub struct Connection {
 
 /// Every connection by name, as of the last load.
 #[derive(Clone, Debug, Default)]
-pub struct Connections(Arc<ArcSwap<HashMap<String, Arc<Connection>>>>);
+pub struct Connections {
+    list: Arc<ArcSwap<HashMap<String, Arc<Connection>>>>,
+    /// Those that this process's configuration has; unset, nobody asked.
+    configured: Arc<ArcSwapOption<BTreeSet<String>>>,
+}
 
 impl Connections {
     pub fn get(&self, name: &str) -> Option<Arc<Connection>> {
-        self.0.load().get(name).cloned()
+        self.list.load().get(name).cloned()
     }
 
     /// Puts a whole new list in place.
     pub fn replace(&self, connections: Vec<Connection>) {
-        self.0
+        self.list
             .store(Arc::new(connections.into_iter().map(|connection| (connection.name.clone(), Arc::new(connection))).collect()));
     }
 
+    /// Names what the configuration has. What is stored of it beside those was taken out: from the next load on it makes no new
+    /// credentials, and serves only to take back what it made.
+    pub fn configured(&self, names: impl IntoIterator<Item = String>) {
+        self.configured.store(Some(Arc::new(names.into_iter().collect())));
+    }
+
     pub fn names(&self) -> Vec<String> {
-        let mut names: Vec<_> = self.0.load().keys().cloned().collect();
+        let mut names: Vec<_> = self.list.load().keys().cloned().collect();
         names.sort();
         names
+    }
+
+    fn was_taken_out(&self, name: &str, source: &str) -> bool {
+        source == Source::Configuration.as_str() && self.configured.load().as_ref().is_some_and(|names| !names.contains(name))
+    }
+
+    fn are_at(&self, versions: &[(String, i64)]) -> bool {
+        let list = self.list.load();
+        list.len() == versions.len()
+            && versions.iter().all(|(name, version)| list.get(name).is_some_and(|held| held.version == *version))
     }
 }
 
@@ -107,10 +127,18 @@ impl Body {
 impl Store {
     /// Reads every stored connection and puts the list in place for the engines.
     pub async fn load_connections(&self) -> Result<(), StoreError> {
-        let rows = sqlx::query!("select name, engine, version, sealed from daypass.connections").fetch_all(self.pool()).await?;
+        let rows =
+            sqlx::query!("select name, engine, version, sealed, source from daypass.connections").fetch_all(self.pool()).await?;
         let mut loaded = Vec::with_capacity(rows.len());
         for row in rows {
             let mut body = open(&self.0.keys, &row.name, row.version, &row.sealed).await?;
+            if self.connections().was_taken_out(&row.name, &row.source) {
+                tracing::warn!(
+                    connection = row.name,
+                    "the configuration no longer has this connection: it takes back, and makes nothing"
+                );
+                body.allowed_roles.clear();
+            }
             loaded.push(Connection {
                 name: row.name,
                 engine: row.engine,
@@ -124,6 +152,17 @@ impl Store {
         }
         self.connections().replace(loaded);
         Ok(())
+    }
+
+    /// Loads the connections again if somebody has changed them. Answers whether that was so.
+    pub async fn reload_connections(&self) -> Result<bool, StoreError> {
+        let rows = sqlx::query!("select name, version from daypass.connections").fetch_all(self.pool()).await?;
+        let versions: Vec<_> = rows.into_iter().map(|row| (row.name, row.version)).collect();
+        if self.connections().are_at(&versions) {
+            return Ok(false);
+        }
+        self.load_connections().await?;
+        Ok(true)
     }
 }
 

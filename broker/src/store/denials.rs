@@ -50,6 +50,20 @@ impl Store {
         Ok(())
     }
 
+    /// Removes counts of before. Answers how many; a full batch means that there may be more.
+    pub async fn forget_denials(&self, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
+        let result = sqlx::query!(
+            "delete from daypass.denial_counts where (minute, issuer, project, code) in (
+                 select minute, issuer, project, code from daypass.denial_counts
+                 where minute < $1 order by minute limit $2 for update skip locked)",
+            before,
+            limit
+        )
+        .execute(self.pool())
+        .await?;
+        Ok(result.rows_affected())
+    }
+
     /// The counts since `since`, oldest first.
     pub async fn denials(&self, since: OffsetDateTime) -> Result<Vec<Denials>, StoreError> {
         Ok(sqlx::query_as!(

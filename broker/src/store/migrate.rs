@@ -27,11 +27,11 @@ const GRANTS: &[(&str, &str)] = &[
     ),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),
-    ("denial_counts", "select, insert, update (count)"),
+    ("denial_counts", "select, insert, delete, update (count)"),
     ("secrets", "select, insert, delete, update (current, metadata, updated_at)"),
     ("secret_versions", "select, insert, delete, update (sealed, generation, deleted_at, destroyed)"),
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
-    ("issuer_keys", "select, insert, delete, update (body, fetched_at, mac)"),
+    ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
 ];
 

@@ -4,6 +4,7 @@
 //! [`Store::database_time`], which is how that clock is measured.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgPool};
@@ -11,7 +12,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::crypto::seals::Seal;
-use crate::system::System;
+use crate::system::{Look, System};
 
 pub mod audit;
 pub mod bootstrap;
@@ -37,7 +38,7 @@ use data_keys::Keys;
 pub use data_keys::{Generation, Left};
 pub use error::StoreError;
 pub use migrate::{MIGRATOR, migrate};
-pub use options::Options;
+pub use options::{Options, address};
 pub use record::{Activation, NewLease, NewSession, Record, TokenUse, WriteError, Written};
 pub use secrets::Secrets;
 pub use tx::Tx;
@@ -113,8 +114,12 @@ impl Store {
     }
 
     /// What time it is for the database. This is the measurement that the clock of every replica follows.
-    pub async fn database_time(&self) -> Result<OffsetDateTime, StoreError> {
-        Ok(sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&self.0.pool).await?)
+    pub async fn database_time(&self) -> Result<Look, StoreError> {
+        // Waiting for a connection is no part of the way there and back.
+        let mut connection = self.0.pool.acquire().await?;
+        let asked = Instant::now();
+        let database = sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&mut *connection).await?;
+        Ok(Look { database, asked, round_trip: asked.elapsed() })
     }
 
     /// When this installation was first started.

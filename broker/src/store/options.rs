@@ -1,11 +1,13 @@
 //! Where the database is and how it is used.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection};
+use url::Url;
 
 use super::StoreError;
 
@@ -92,11 +94,84 @@ impl Options {
 }
 
 pub(super) async fn parse(url: &str, password_file: Option<&PathBuf>) -> Result<PgConnectOptions, StoreError> {
-    // The parser's own message may repeat a password that stands in the URL.
-    let target: PgConnectOptions =
-        url.parse().map_err(|_| StoreError::Url("write postgres://user@host:5432/database".to_owned()))?;
+    let target = guarded(url).map_err(|what| StoreError::Url(what.to_owned()))?;
     let Some(path) = password_file else { return Ok(target) };
     let read = tokio::fs::read_to_string(path).await;
     let password = read.map_err(|source| StoreError::PasswordFile { path: path.display().to_string(), source })?;
     Ok(target.password(password.trim_end_matches(['\r', '\n'])))
+}
+
+/// The address of a PostgreSQL server as it stands in a configuration: without a password. Errors repeat nothing of it.
+pub fn address(url: &str) -> Result<PgConnectOptions, &'static str> {
+    let has_password = |url: Url| url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password");
+    if Url::parse(url).is_ok_and(has_password) {
+        return Err("`url` holds a password; put it in a file and name that as `password_file`");
+    }
+    guarded(url)
+}
+
+/// The address of a PostgreSQL server, the broker's own or a target. Whoever stands in between reads every credential there is: a
+/// server that is not on this machine has to prove its name by a certificate, and no parameter turns that off.
+fn guarded(url: &str) -> Result<PgConnectOptions, &'static str> {
+    const FORM: &str = "`url` needs the form postgresql://admin@host:5432/shop";
+    let parsed = Url::parse(url).map_err(|_| FORM)?;
+    if !["postgres", "postgresql"].contains(&parsed.scheme()) {
+        return Err(FORM);
+    }
+    let options: PgConnectOptions = url.parse().map_err(|_| "a parameter of `url` is not valid")?;
+    if is_on_this_machine(&options) {
+        return Ok(options);
+    }
+    if !parsed.query_pairs().any(|(key, _)| ["sslmode", "ssl-mode"].contains(&key.as_ref())) {
+        return Ok(options.ssl_mode(PgSslMode::VerifyFull));
+    }
+    match options.get_ssl_mode() {
+        PgSslMode::VerifyFull => Ok(options),
+        _ => Err("the sslmode of `url` lets anybody in between read along: a server elsewhere needs sslmode=verify-full"),
+    }
+}
+
+/// Judges where the connection goes in the end, which a parameter of the URL or the environment may have changed.
+fn is_on_this_machine(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    options.get_socket().is_some() || host.starts_with('/') || host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_elsewhere_proves_its_name() {
+        for url in ["postgres://u@db/x", "postgres://u@localhost/x?host=db", "postgres://u@localhost/x?hostaddr=10.0.0.5"] {
+            assert!(matches!(address(url).unwrap().get_ssl_mode(), PgSslMode::VerifyFull), "{url}");
+            for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
+                let weak = format!("{url}{}sslmode={mode}", if url.contains('?') { '&' } else { '?' });
+                assert!(address(&weak).unwrap_err().contains("verify-full"), "{weak}");
+            }
+        }
+        assert!(address("postgres://u@db/x?sslmode=verify-full").is_ok());
+    }
+
+    #[test]
+    fn this_machine_needs_no_certificate() {
+        for url in [
+            "postgres://u@localhost/x",
+            "postgres://u@127.0.0.1:7/x",
+            "postgres://u@[::1]/x",
+            "postgres://u@%2Frun%2Fpg/x",
+            "postgres://u@localhost/x?host=/run/pg",
+            "postgres://u@127.0.0.1/x?sslmode=disable",
+        ] {
+            assert!(address(url).is_ok_and(|options| !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)), "{url}");
+        }
+    }
+
+    #[test]
+    fn errors_repeat_nothing_of_the_address() {
+        for url in ["postgres://u:hunter2@db/x", "postgres://u@db/x?password=hunter2", "hunter2", "https://hunter2"] {
+            assert!(!address(url).unwrap_err().contains("hunter2"), "{url}");
+        }
+    }
 }

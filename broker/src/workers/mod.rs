@@ -1,14 +1,20 @@
 //! The workers, one file each.
 
 mod clock;
+mod connections;
 mod expiry;
+mod key_health;
+mod keys;
 mod sealer;
 mod sweep;
 mod tally;
 pub mod worker;
 
 pub use clock::ClockWatch;
+pub use connections::ConnectionWatch;
 pub use expiry::Expiry;
+pub use key_health::KeyHealth;
+pub use keys::KeyFetch;
 pub use sealer::Sealer;
 pub use sweep::Sweep;
 pub use tally::TallyFlush;

@@ -47,6 +47,18 @@ async fn connections_beyond_the_limit_are_closed_at_once() {
 }
 
 #[tokio::test]
+async fn connections_of_one_address_beyond_its_limit_are_closed_at_once() {
+    let house = House::start(EdgeLimits { per_address: 1, ..SHORT }, 16, None).await;
+    let mut first = house.connect().await;
+    first.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    assert!(answer(&mut first).await.contains(" 200 "));
+    assert_eq!(house.raw("").await, "", "no answer, no waiting");
+    drop(first);
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    assert!(house.get("/hello").await.contains(" 200 "));
+}
+
+#[tokio::test]
 async fn headers_are_limited_in_number_and_size() {
     let house = House::short().await;
     let with = |headers: String| format!("GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n");

@@ -24,6 +24,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(6);
 
 pub(super) const SHORT: EdgeLimits = EdgeLimits {
     connections: 64,
+    per_address: 64,
     handshake: Duration::from_millis(300),
     headers: Duration::from_millis(300),
     header_count: 32,

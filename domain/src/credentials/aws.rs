@@ -11,6 +11,10 @@ use super::template::Site;
 
 pub const NAME: &str = "aws";
 
+/// How long a session lives at least and at most.
+pub const SHORTEST: Duration = Duration::from_mins(15);
+pub const LONGEST: Duration = Duration::from_hours(12);
+
 /// What a role says about its AWS credential.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,7 +76,7 @@ impl Engine for Aws {
 
     /// Twelve hours is the most that any role can be set to; the engine itself knows the hour of a chained role.
     fn bounds(&self) -> Bounds {
-        Bounds { floor: Duration::from_mins(15), ceiling: Some(Duration::from_hours(12)) }
+        Bounds { floor: SHORTEST, ceiling: Some(LONGEST) }
     }
 
     fn normal(&self, params: Value) -> Result<Value, String> {
@@ -97,7 +101,9 @@ pub fn account(role_arn: &str) -> Option<&str> {
     role_arn.split(':').nth(4)
 }
 
-fn faults(params: &Params) -> Vec<Fault> {
+/// What AWS would not take in one `AssumeRole`. The policy asks when a set is loaded and when claims have been put in, the engine before
+/// it records anything. No message repeats a value: it may come from a token.
+pub fn faults(params: &Params) -> Vec<Fault> {
     let mut faults = Vec::new();
     if !is_arn(&params.role_arn, ":role/") {
         faults.push(Fault::new("role_arn", "expected arn:aws:iam::ACCOUNT:role/NAME with an account of twelve digits"));
@@ -107,14 +113,14 @@ fn faults(params: &Params) -> Vec<Fault> {
     }
     for (key, value) in &params.session_tags {
         let sane = |text: &str| text.chars().all(|c| c.is_alphanumeric() || Site::Tag.takes(c));
-        if key.is_empty() || key.chars().count() > 128 || !sane(key) || key.to_ascii_lowercase().starts_with("aws:") {
+        if key.is_empty() || key.chars().count() > 128 || !sane(key) || key.to_lowercase().starts_with("aws:") {
             faults.push(Fault::new("session_tags", format!("`{}` cannot be a tag key", key.escape_debug())));
         }
         if value.chars().count() > 256 || !sane(value) {
             faults.push(Fault::new("session_tags", format!("the value of `{}` cannot be a tag value", key.escape_debug())));
         }
     }
-    let mut folded: Vec<String> = params.session_tags.keys().map(|key| key.to_ascii_lowercase()).collect();
+    let mut folded: Vec<String> = params.session_tags.keys().map(|key| key.to_lowercase()).collect();
     folded.sort();
     if folded.windows(2).any(|pair| pair.first() == pair.last()) {
         faults.push(Fault::new("session_tags", "AWS does not tell tag keys apart that differ only by case"));
@@ -124,13 +130,17 @@ fn faults(params: &Params) -> Vec<Fault> {
             faults.push(Fault::new(field, "expected 2 to 64 letters, digits or any of _+=,.@-"));
         }
     }
-    if let Some(policy) = &params.session_policy {
-        if !matches!(serde_json::from_str(policy), Ok(Value::Object(_))) {
-            faults.push(Fault::new("session_policy", "expected a JSON policy document"));
-        }
-        if policy.len() > 2048 {
-            faults.push(Fault::new("session_policy", "AWS takes at most 2048 characters"));
-        }
+    if params.source_identity.as_ref().is_some_and(|identity| identity.to_ascii_lowercase().starts_with("aws:")) {
+        faults.push(Fault::new("source_identity", "AWS keeps `aws:` at its beginning to itself"));
+    }
+    let policy = params.session_policy.as_deref();
+    if policy.is_some_and(|policy| !matches!(serde_json::from_str(policy), Ok(Value::Object(_)))) {
+        faults.push(Fault::new("session_policy", "expected a JSON policy document"));
+    }
+    let length = policy.map_or(0, |policy| policy.chars().count()) + params.policy_arns.iter().map(String::len).sum::<usize>();
+    if length > 2048 {
+        let field = if policy.is_some() { "session_policy" } else { "policy_arns" };
+        faults.push(Fault::new(field, "AWS takes at most 2048 characters of session_policy and policy_arns together"));
     }
     if params.policy_arns.len() > 10 || params.policy_arns.iter().any(|arn| !is_arn(arn, ":policy/")) {
         faults.push(Fault::new("policy_arns", "expected at most 10 of arn:aws:iam::ACCOUNT:policy/NAME"));
@@ -139,11 +149,16 @@ fn faults(params: &Params) -> Vec<Fault> {
     if params.external_id.as_ref().is_some_and(|id| !(2..=1224).contains(&id.len()) || !id.chars().all(external)) {
         faults.push(Fault::new("external_id", "expected 2 to 1224 letters, digits or any of _+=,.@:/-"));
     }
-    let region = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if params.region.as_ref().is_some_and(|name| name.is_empty() || !name.chars().all(region)) {
+    if params.region.as_ref().is_some_and(|name| !is_region(name)) {
         faults.push(Fault::new("region", "expected a region such as eu-central-1"));
     }
     faults
+}
+
+/// Whether `name` can be a region, which becomes part of a host name.
+pub fn is_region(name: &str) -> bool {
+    let plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+    plain && (1..=32).contains(&name.len()) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 /// Whether `arn` is `arn:PARTITION:iam::ACCOUNT` followed by `kind` and a name.

@@ -220,6 +220,7 @@ file = "root.key"
 [policy]
 path = "policies"
 [limits]
+connections_per_address = 4096
 rate = {{ per_project_minute = 100000000, per_project_burst = 100000000 }}
 "#
         )

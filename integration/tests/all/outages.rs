@@ -105,6 +105,7 @@ async fn a_database_that_is_down_at_the_start_is_waited_for() {
     let mut replica = ground.spawn(&settings).unwrap();
     until("it says that it is not ready", async || ready(&replica.metrics).await == Some(503)).await;
     replica.says("the database does not answer yet").await.unwrap();
+    replica.signal(Signal::HUP).unwrap();
     assert_eq!(replica.metrics.ask("GET", "/healthz", None, None).await.unwrap().status, 200, "it is alive");
     gate.turn(Way::Open);
     replica.ready().await.unwrap();
@@ -237,10 +238,18 @@ async fn a_hangup_takes_a_good_policy_set_and_refuses_a_bad_one() {
     assert_eq!(ask().await.code(), "role_not_allowed");
     let good = std::fs::read_to_string(ground.path("policies/shop.toml")).unwrap();
     ground.policy("shop.toml", &(good.clone() + &set.replace("ref = ", "reff = "))).unwrap();
+    let config = std::fs::read_to_string(&replica.config).unwrap();
+    let changed = config.replace("[connection.shop]\n", "[connection.shop]\nconcurrency = 7\n");
+    std::fs::write(&replica.config, changed).unwrap();
+    let version = async || {
+        let mut records = ground.databases.records().await.unwrap();
+        sqlx::query_scalar::<_, i64>("select version from daypass.connections").fetch_one(&mut records).await.unwrap()
+    };
     replica.signal(Signal::HUP).unwrap();
     until("it is refused", async || replica.output().contains("the one before stays active")).await;
     assert!(replica.output().contains("reff"), "with its place");
     assert_eq!(ask().await.code(), "role_not_allowed");
+    assert_eq!(version().await, 1, "nothing of what came with it counts");
 
     ground.policy("shop.toml", &(good + set)).unwrap();
     replica.signal(Signal::HUP).unwrap();
@@ -250,6 +259,7 @@ async fn a_hangup_takes_a_good_policy_set_and_refuses_a_bad_one() {
         replica.native.exchange(&token, json!({"role": "shop-new", "ttl": "1m"})).await.unwrap()
     };
     assert_eq!(ask().await.status, 200);
+    assert_eq!(version().await, 2);
     assert_eq!(ground.databases.count("policy_sets").await.unwrap(), 2, "every set that was active is kept");
 }
 

@@ -19,8 +19,8 @@ impl Environment {
 
     /// A root key that was read already; `variable` names it in messages.
     pub fn from_value(variable: &str, text: String) -> Result<Self, SealError> {
-        let root =
-            Root::read(text.into_bytes()).ok_or_else(|| SealError::NotAKey(format!("the environment variable {variable}")))?;
+        let root = Root::read_text(text.into_bytes())
+            .ok_or_else(|| SealError::NotAKey(format!("the environment variable {variable}")))?;
         Ok(Self { variable: variable.to_owned(), root })
     }
 }

@@ -43,7 +43,9 @@ pub enum SealError {
     Exposed { path: String, mode: u32 },
     #[error("the environment variable {0} is not set")]
     NotSet(String),
-    #[error("{0} is not a root key: 32 random bytes, raw, in hex or in base64 (make one with: openssl rand -hex 32)")]
+    #[error(
+        "{0} is not a root key: 32 random bytes in hex or in base64, in a file also raw (make one with: openssl rand -hex 32)"
+    )]
     NotAKey(String),
     #[error(transparent)]
     NoEntropy(#[from] NoEntropy),
@@ -56,12 +58,28 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// Reads 32 bytes that stand raw, in hex or in base64; `None` when they are neither. `text` is wiped.
-    pub(super) fn read(mut text: Vec<u8>) -> Option<Self> {
-        let key = decode(&text);
-        text.zeroize();
+    /// Reads 32 bytes that stand raw, in hex or in base64; `None` when they are neither. `bytes` is wiped.
+    pub(super) fn read(bytes: Vec<u8>) -> Option<Self> {
+        match <[u8; 32]>::try_from(bytes.as_slice()) {
+            // Text of 32 characters is a password that somebody thought up.
+            Ok(raw) if !raw.iter().all(|byte| (b' '..=b'~').contains(byte) || byte.is_ascii_whitespace()) => Self::of(raw, bytes),
+            _ => Self::read_text(bytes),
+        }
+    }
+
+    /// The same, where only text can stand.
+    pub(super) fn read_text(mut text: Vec<u8>) -> Option<Self> {
+        let Some(key) = decode(&text) else {
+            text.zeroize();
+            return None;
+        };
+        Self::of(key, text)
+    }
+
+    fn of(key: [u8; 32], mut source: Vec<u8>) -> Option<Self> {
+        source.zeroize();
         // A key of one repeated byte is a placeholder that somebody forgot.
-        key.filter(|key| key.iter().any(|byte| Some(byte) != key.first())).map(|key| Self { key: Secret::new(key) })
+        key.iter().any(|byte| Some(byte) != key.first()).then(|| Self { key: Secret::new(key) })
     }
 
     pub(super) fn wrap(&self, system: &System, whose: Wrapped, key: &Key256) -> Result<Vec<u8>, SealError> {
@@ -84,9 +102,6 @@ fn bound(whose: Wrapped) -> Vec<u8> {
 }
 
 fn decode(text: &[u8]) -> Option<[u8; 32]> {
-    if let Ok(raw) = <[u8; 32]>::try_from(text) {
-        return Some(raw);
-    }
     let text = text.trim_ascii();
     if text.len() == 64 {
         let mut key = [0; 32];

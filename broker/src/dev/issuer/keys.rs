@@ -12,7 +12,7 @@ use rcgen::{CertificateParams, DnType, KeyPair, PKCS_RSA_SHA256};
 use serde_json::{Map, Value, json};
 use time::{Date, Month, PrimitiveDateTime, Time};
 
-use crate::dev::{files, hex};
+use crate::dev::files;
 
 /// The keys that an issuer publishes. The first one signs; the others stand for the rotation that real issuers go through.
 pub(super) struct Keys {
@@ -92,7 +92,7 @@ impl Key {
                 jwk.insert("x5c".into(), json!([STANDARD.encode(&der)]));
                 jwk.insert("x5t".into(), json!(thumb));
                 x5t = Some(thumb);
-                hex(print.as_ref()).to_ascii_uppercase()
+                domain::audit::hex(print.as_ref()).to_ascii_uppercase()
             }
             Style::Plain => {
                 // A UUID made from the public key: the same for the same key, at every start.

@@ -6,7 +6,6 @@
 use anyhow::{Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::dev::hex;
 use crate::system::System;
 
 pub(super) type Claims = Map<String, Value>;
@@ -198,7 +197,7 @@ fn number(system: &System) -> Result<String> {
 
 /// A commit.
 fn hexadecimal(system: &System) -> Result<String> {
-    Ok(hex(&system.random::<20>()?))
+    Ok(domain::audit::hex(&system.random::<20>()?))
 }
 
 /// The claims that differ from token to token, unless the job states them.

@@ -66,3 +66,15 @@ async fn says_why_it_cannot_start() {
     let error = Postgres::start(&system, &broken).await.unwrap_err().to_string();
     assert!(error.contains("no_such_setting"), "{error}");
 }
+
+#[tokio::test]
+async fn touches_no_files_that_are_not_its_own() {
+    let (system, _clock) = System::real();
+    let dir = place();
+    let kept = dir.path().join("data/thesis.txt");
+    fs::create_dir(dir.path().join("data")).unwrap();
+    fs::write(&kept, "mine").unwrap();
+    let error = Postgres::start(&system, &options(dir.path())).await.unwrap_err().to_string();
+    assert!(error.contains("no PostgreSQL cluster"), "{error}");
+    assert_eq!(fs::read_to_string(kept).unwrap(), "mine");
+}

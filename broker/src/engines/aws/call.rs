@@ -12,6 +12,7 @@ use domain::secret::Secret;
 use time::OffsetDateTime;
 
 use super::{Aws, CHAINED, EngineError, Issued, Params};
+use crate::telemetry::chain;
 
 impl Aws {
     /// One session in the role.
@@ -99,7 +100,7 @@ const LATER: [&str; 9] = [
 fn explain<E, R>(error: &SdkError<E, R>) -> EngineError
 where
     E: ProvideErrorMetadata + Error + 'static,
-    R: std::fmt::Debug,
+    R: std::fmt::Debug + 'static,
 {
     match error {
         SdkError::ServiceError(answer) => {
@@ -120,18 +121,4 @@ where
 
 fn not_sts() -> EngineError {
     EngineError::TargetUnavailable("STS answered something that is not its protocol".to_owned())
-}
-
-/// An error with what caused it, in words only.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.lines().map(str::trim).collect::<Vec<_>>().join("; ")
 }

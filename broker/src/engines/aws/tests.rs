@@ -305,12 +305,15 @@ fn refuses_what_aws_would_refuse() {
         (json!({"session_policy": format!("{{\"a\":\"{}\"}}", long(2040))}), true),
         (json!({"policy_arns": vec!["arn:aws:iam::aws:policy/X"; 10]}), true),
         (json!({"policy_arns": vec!["arn:aws:iam::aws:policy/X"; 11]}), false),
+        (json!({"policy_arns": vec![format!("arn:aws:iam::aws:policy/{}", long(200)); 10]}), false),
+        (json!({"session_policy": format!("{{\"a\":\"{}\"}}", long(2030)), "policy_arns": ["arn:aws:iam::aws:policy/X"]}), false),
         (json!({"policy_arns": ["ReadOnlyAccess"]}), false),
         (json!({"role_arn": "arn:aws:iam::12:role/x"}), false),
         (json!({"role_arn": "arn:aws:iam::123456789012:user/x"}), false),
         (json!({"role_arn": "arn:aws-us-gov:iam::123456789012:role/path/x"}), true),
         (json!({"external_id": "a b"}), false),
         (json!({"region": "evil.example/"}), false),
+        (json!({"region": "-x"}), false),
     ] {
         let params = params(&more);
         let name = params.session_name.clone().unwrap_or_else(|| "daypass-1".to_owned());

@@ -1,7 +1,6 @@
 //! Connections to targets, as their administrator.
 
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +8,11 @@ use domain::secret::Secret;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
-use url::{Host, Url};
+use url::Url;
 
 use super::EngineError;
 use super::settings::Settings;
-use crate::store::Connection;
+use crate::store::{self, Connection};
 
 /// How long a target may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -22,13 +21,28 @@ const IDLE: Duration = Duration::from_mins(5);
 /// Raised by our own check when the create deadline is over.
 pub(super) const TOO_LATE: &str = "DP001";
 
+/// Bounds of one transaction on a target, whatever an earlier statement of its session did to the session's own.
+pub(super) const LIMITS: &str = "set local statement_timeout to '5s';\nset local lock_timeout to '3s';\n";
+
 /// The administrator of one target.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Admin {
     pool: PgPool,
     options: PgConnectOptions,
     database: String,
     ssl_mode: &'static str,
+}
+
+/// The options and the pool hold the password and would print it.
+impl std::fmt::Debug for Admin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (host, port) = (self.host(), self.port());
+        f.debug_struct("Admin")
+            .field("host", &host)
+            .field("port", &port)
+            .field("database", &self.database)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A session of the pool. One that was given up in the middle of an answer is closed instead of going back.
@@ -67,29 +81,7 @@ impl Pools {
 
 impl Admin {
     fn new(connection: &Connection, settings: &Settings) -> Result<Self, EngineError> {
-        let wrong = |what: &str| EngineError::Misconfigured(format!("connection `{}`: {what}", connection.name));
-        // The text of these errors could hold the address with all that is in it, so it is not passed on.
-        let url = Url::parse(&connection.url).map_err(|_| wrong("`url` is no URL such as postgresql://admin@host:5432/shop"))?;
-        if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
-            return Err(wrong("`url` holds a password; put it in a file and name that in `password_file`"));
-        }
-        if !["postgres", "postgresql"].contains(&url.scheme())
-            || url.host_str().is_none_or(str::is_empty)
-            || url.username().is_empty()
-        {
-            return Err(wrong("`url` needs the form postgresql://admin@host:5432/shop"));
-        }
-        let mut options = PgConnectOptions::from_str(&connection.url).map_err(|_| wrong("a parameter of `url` is not valid"))?;
-        if !url.query_pairs().any(|(key, _)| ["sslmode", "ssl-mode"].contains(&key.as_ref())) {
-            options = options.ssl_mode(if is_loopback(&url) { PgSslMode::Prefer } else { PgSslMode::VerifyFull });
-        }
-        if let Some(file) = &settings.ca_file {
-            options = options.ssl_root_cert(file);
-        }
-        if let Some(password) = &connection.password {
-            options = options.password(password.expose());
-        }
-        let options = options.application_name("daypass").statement_cache_capacity(0).disable_statement_logging();
+        let options = options(connection, settings)?;
         let database = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
         let pool = PgPoolOptions::new()
             .max_connections(connection.concurrency.max(1))
@@ -167,9 +159,11 @@ pub(super) async fn run(connection: &mut PgConnection, script: String) -> Result
     sqlx::raw_sql(AssertSqlSafe(script)).execute(connection).await.map(drop)
 }
 
-/// Names in our own statements mean the server's own functions, whatever a leased role left in a schema.
+/// Names in our own statements mean the server's own functions, whatever a leased role left in a schema; and the server itself
+/// ends what takes too long, whatever becomes of us.
 async fn shield(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    run(connection, "set search_path to pg_catalog, pg_temp".to_owned()).await
+    let shield = "set search_path to pg_catalog, pg_temp; set statement_timeout to '5s'; set lock_timeout to '3s'";
+    run(connection, shield.to_owned()).await
 }
 
 /// Tells whose fault an error is. Messages of the server are passed on; they hold neither passwords nor addresses with one.
@@ -195,14 +189,22 @@ pub(super) fn map(error: sqlx::Error) -> EngineError {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    // The scheme is not one of the web's, so that an address in the host is still text.
-    match url.host_str().map(Host::parse) {
-        Some(Ok(Host::Domain(name))) => name == "localhost",
-        Some(Ok(Host::Ipv4(address))) => address.is_loopback(),
-        Some(Ok(Host::Ipv6(address))) => address.is_loopback(),
-        _ => false,
+/// Where the administrator connects to, and how.
+pub(super) fn options(connection: &Connection, settings: &Settings) -> Result<PgConnectOptions, EngineError> {
+    let wrong = |what: &str| EngineError::Misconfigured(format!("connection `{}`: {what}", connection.name));
+    let mut options = store::address(&connection.url).map_err(wrong)?;
+    let named = Url::parse(&connection.url)
+        .is_ok_and(|url| url.host_str().is_some_and(|host| !host.is_empty()) && !url.username().is_empty());
+    if !named {
+        return Err(wrong("`url` needs the form postgresql://admin@host:5432/shop"));
     }
+    if let Some(file) = &settings.ca_file {
+        options = options.ssl_root_cert(file);
+    }
+    if let Some(password) = &connection.password {
+        options = options.password(password.expose());
+    }
+    Ok(options.application_name("daypass").statement_cache_capacity(0).disable_statement_logging())
 }
 
 const fn word(mode: PgSslMode) -> &'static str {

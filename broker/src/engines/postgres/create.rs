@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::EngineError;
-use super::admin::{Admin, TOO_LATE, map, run};
+use super::admin::{Admin, LIMITS, TOO_LATE, map, run};
 use super::settings::{Fill, Settings, StatementSet};
 use crate::crypto::scram::Verifier;
 use crate::system::System;
@@ -65,7 +65,7 @@ async fn make(home: &mut PgConnection, system: &System, admin: &Admin, order: &O
     run(home, script + &quoted.in_time()).await.map_err(map)?;
     for database in elsewhere {
         let mut visit = admin.visit(database).await?;
-        run(&mut visit, limits() + &quoted.rights(order) + &quoted.in_time()).await.map_err(map)?;
+        run(&mut visit, LIMITS.to_owned() + &quoted.rights(order) + &quoted.in_time()).await.map_err(map)?;
     }
     Ok(())
 }
@@ -103,10 +103,9 @@ impl Quoted {
     fn role(&self, order: &Order<'_>) -> String {
         let Self { name, comment, expiry, .. } = self;
         format!(
-            "{limits}{in_time}create role {name} login password {verifier} valid until {expiry} connection limit {limit} \
+            "{LIMITS}{in_time}create role {name} login password {verifier} valid until {expiry} connection limit {limit} \
              nosuperuser nocreatedb nocreaterole noreplication nobypassrls inherit;\n\
              comment on role {name} is {comment};\n",
-            limits = limits(),
             in_time = self.in_time(),
             verifier = self.verifier.expose(),
             limit = order.connection_limit,
@@ -131,11 +130,6 @@ impl Quoted {
             self.deadline
         )
     }
-}
-
-/// Bounds of one transaction on a target.
-fn limits() -> String {
-    "set local statement_timeout to '5s';\nset local lock_timeout to '3s';\n".to_owned()
 }
 
 fn literal(at: OffsetDateTime) -> Result<String, EngineError> {

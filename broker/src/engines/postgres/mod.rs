@@ -8,6 +8,7 @@ mod admin;
 mod create;
 mod remove;
 mod settings;
+mod statement;
 
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use self::admin::Pools;
 use self::settings::Settings;
 use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
 use super::target;
+use crate::store::Connection;
 
 /// How long after the lease the role's own expiry lies: the worker should come first, the clock is the last resort.
 const EXPIRY_MARGIN: time::Duration = time::Duration::seconds(30);
@@ -53,6 +55,12 @@ impl Engine for Postgres {
     const NAME: &'static str = NAME;
     const ORDER: Order = Order::Revocable;
     type Params = Params;
+
+    fn check(connection: &Connection, wanted: Option<&Params>) -> Result<(), EngineError> {
+        let settings = Settings::of(connection)?;
+        admin::options(connection, &settings)?;
+        wanted.map_or(Ok(()), |params| settings.statements(&params.statements).map(|_| ()))
+    }
 
     async fn plan(&self, bench: &Bench, ask: &Ask<'_, Params>) -> Result<Plan, EngineError> {
         let connection = target::connection_for(bench, Self::NAME, &ask.params.connection, ask.role)?;

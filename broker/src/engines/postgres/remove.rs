@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Row as _};
 
-use super::admin::{Admin, map, run};
+use super::admin::{Admin, LIMITS, map, run};
 use super::settings::{Fill, Settings};
 use super::{EngineError, Handle, Revoked};
 use crate::system::System;
@@ -24,6 +24,8 @@ const SESSIONS: Duration = Duration::from_secs(5);
 const TOMBSTONE: &str = "daypass tombstone";
 /// Reading a role and shutting it can be crossed by another worker this often.
 const ROUNDS: usize = 4;
+/// How long a session whose end was asked for has before it is asked again, while the role is locked.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// Removes the role and everything of it, as far as it goes.
 pub(super) async fn remove(system: &System, admin: &Admin, settings: &Settings, handle: &Handle) -> Result<Revoked, EngineError> {
@@ -37,7 +39,7 @@ async fn remove_with(
     settings: &Settings,
     handle: &Handle,
 ) -> Result<Revoked, EngineError> {
-    let role = shut(home, &handle.role).await?;
+    let role = shut(home, admin, &handle.role).await?;
     if role.tombstone && system.now() <= handle.deadline + DEADLINE_MARGIN {
         return Ok(Revoked::Fenced("the name is held until nothing can create it any more".to_owned()));
     }
@@ -58,7 +60,7 @@ struct Shut {
 }
 
 /// Shuts the login, or plants a role without login in its place so that a late create cannot take the name.
-async fn shut(home: &mut PgConnection, role: &str) -> Result<Shut, EngineError> {
+async fn shut(home: &mut PgConnection, admin: &Admin, role: &str) -> Result<Shut, EngineError> {
     let mut last = None;
     for _ in 0..ROUNDS {
         let row = sqlx::query(
@@ -73,23 +75,38 @@ async fn shut(home: &mut PgConnection, role: &str) -> Result<Shut, EngineError> 
         let name: String = row.try_get(0).map_err(map)?;
         let found: Option<i64> = row.try_get(1).map_err(map)?;
         let tombstone: Option<bool> = row.try_get(2).map_err(map)?;
-        let limits = "set local statement_timeout to '5s';\nset local lock_timeout to '3s';\n";
-        let script = match found {
-            Some(_) => format!("{limits}alter role {name} nologin password null;"),
-            None => format!(
-                "{limits}create role {name} nologin;\ncomment on role {name} is '{TOMBSTONE}: holds the name of a login that was never made';"
-            ),
+        let Some(oid) = found else {
+            let script = format!(
+                "{LIMITS}create role {name} nologin;\ncomment on role {name} is '{TOMBSTONE}: holds the name of a login that was never made';"
+            );
+            match run(home, script).await {
+                // Planted: read it back.
+                Ok(()) => {}
+                // A create was there first, or another worker: look again.
+                Err(error) if crossed(&error) => last = Some(error),
+                Err(error) => return Err(map(error)),
+            }
+            continue;
         };
-        match (run(home, script).await, found) {
-            (Ok(()), Some(oid)) => return Ok(Shut { oid, name, tombstone: tombstone.unwrap_or(false) }),
-            // Planted: read it back.
-            (Ok(()), None) => {}
-            // A create was there first, or another worker: look again.
-            (Err(error), _) if crossed(&error) => last = Some(error),
-            (Err(error), _) => return Err(map(error)),
+        let role = Shut { oid, name, tombstone: tombstone.unwrap_or(false) };
+        let mut done = run(home, role.shutting()).await;
+        if done.as_ref().is_err_and(is_locked) {
+            done = role.shut_past_sessions(home, admin).await?;
+        }
+        match done {
+            Ok(()) => return Ok(role),
+            Err(error) if crossed(&error) || is_locked(&error) => last = Some(error),
+            Err(error) => return Err(map(error)),
         }
     }
-    Err(last.map_or_else(|| EngineError::TargetUnavailable("the role keeps changing".to_owned()), map))
+    // The target answers; it is this role alone that does not come free, and the others' turn need not wait for it.
+    Err(EngineError::TargetRefused(last.map_or_else(|| "the role keeps changing".to_owned(), |error| map(error).to_string())))
+}
+
+/// Whether somebody holds a lock on the role for longer than we wait. A login can do that to itself: it changes its own
+/// password and leaves the transaction open.
+fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
 /// Whether somebody else changed the role at the same moment.
@@ -103,6 +120,26 @@ fn crossed(error: &sqlx::Error) -> bool {
 }
 
 impl Shut {
+    /// The statement that lets nobody in any more.
+    fn shutting(&self) -> String {
+        format!("{LIMITS}alter role {} nologin password null;", self.name)
+    }
+
+    /// Shuts a login that is locked, most likely by one of its own sessions: a second session of ours waits for the lock and is
+    /// the next to have it, while the login's sessions end.
+    async fn shut_past_sessions(&self, home: &mut PgConnection, admin: &Admin) -> Result<Result<(), sqlx::Error>, EngineError> {
+        self.join(home).await?;
+        let mut second = admin.visit(admin.database()).await?;
+        let mut shutting = std::pin::pin!(run(&mut second, self.shutting()));
+        loop {
+            // Ours first: the lock must not go to a session of the login that comes anew.
+            if let Ok(done) = tokio::time::timeout(AGAIN, &mut shutting).await {
+                return Ok(done);
+            }
+            self.terminate(home).await?;
+        }
+    }
+
     /// Makes the administrator a member, which ending its sessions and dropping what it owns asks for.
     async fn join(&self, home: &mut PgConnection) -> Result<(), EngineError> {
         if self.is_joined(home).await? {
@@ -114,7 +151,10 @@ impl Shut {
             .await
             .map(|is_new| if is_new { " with inherit true" } else { "" })
             .map_err(map)?;
-        run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(map)?;
+        run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(|error| {
+            // Before PostgreSQL 15 a login can hold this up by a grant of its own: its affair, not the target's.
+            if is_locked(&error) { EngineError::TargetRefused(map(error).to_string()) } else { map(error) }
+        })?;
         if self.is_joined(home).await? {
             return Ok(());
         }
@@ -136,14 +176,7 @@ impl Shut {
         let ended = async {
             let mut pause = Duration::from_millis(5);
             loop {
-                let open: i64 = sqlx::query_scalar(
-                    "select count(pg_terminate_backend(pid)) from pg_stat_activity where usesysid = $1::int8::oid",
-                )
-                .bind(self.oid)
-                .fetch_one(&mut *home)
-                .await
-                .map_err(map)?;
-                if open == 0 {
+                if self.terminate(home).await? == 0 {
                     return Ok(());
                 }
                 tokio::time::sleep(pause).await;
@@ -152,8 +185,17 @@ impl Shut {
         };
         match tokio::time::timeout(SESSIONS, ended).await {
             Ok(ended) => ended,
-            Err(_) => Err(EngineError::TargetUnavailable("its sessions do not end".to_owned())),
+            Err(_) => Err(EngineError::TargetRefused("its sessions do not end".to_owned())),
         }
+    }
+
+    /// Asks its sessions to end. Answers how many there were.
+    async fn terminate(&self, home: &mut PgConnection) -> Result<i64, EngineError> {
+        sqlx::query_scalar("select count(pg_terminate_backend(pid)) from pg_stat_activity where usesysid = $1::int8::oid")
+            .bind(self.oid)
+            .fetch_one(home)
+            .await
+            .map_err(map)
     }
 }
 
@@ -185,7 +227,7 @@ async fn tidy(
         .map_err(|error| in_database(admin.database(), &map(error)))?;
     // A session that was just being opened when the login was shut would show by now.
     role.end_sessions(home).await?;
-    run(home, format!("set local lock_timeout to '3s';\ndrop role if exists {};", role.name)).await.map_err(map)?;
+    run(home, format!("{LIMITS}drop role if exists {};", role.name)).await.map_err(map)?;
 
     let left: bool = sqlx::query_scalar("select exists (select from pg_roles where oid = $1::int8::oid or rolname = $2)")
         .bind(role.oid)
@@ -219,7 +261,8 @@ async fn drop_owned(home: &mut PgConnection, settings: &Settings, role: &Shut) -
 }
 
 fn script(revoking: &str, drop_owned: &str) -> String {
-    let limits = "set local statement_timeout to '20s';\nset local lock_timeout to '3s';\n";
+    // Clearing a database may take longer than the rest, though its locks may not.
+    let limits = format!("{LIMITS}set local statement_timeout to '20s';\n");
     if revoking.is_empty() {
         return format!("{limits}{drop_owned}");
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::EngineError;
+use super::{EngineError, statement};
 use crate::crypto::scram;
 use crate::store::Connection;
 
@@ -62,7 +62,7 @@ impl Settings {
         let settings = Self::deserialize(Value::Object(connection.settings.clone())).map_err(|error| wrong(error.to_string()))?;
         for (name, set) in &settings.statements {
             for statement in set.create.iter().chain(&set.revoke) {
-                check(statement).map_err(|what| wrong(format!("statements `{name}`: {what}: `{statement}`")))?;
+                statement::check(statement).map_err(|what| wrong(format!("statements `{name}`: {what}: `{statement}`")))?;
             }
         }
         Ok(settings)
@@ -98,47 +98,9 @@ impl Fill<'_> {
     }
 }
 
-/// Refuses what could not work or would tear the transaction apart.
-fn check(statement: &str) -> Result<(), String> {
-    let first = statement.split_whitespace().next().unwrap_or_default().trim_end_matches(';').to_ascii_lowercase();
-    if first.is_empty() {
-        return Err("an empty statement".to_owned());
-    }
-    if ["begin", "start", "commit", "end", "rollback", "abort", "savepoint", "prepare"].contains(&first.as_str()) {
-        return Err("the statements of a set run in one transaction of Daypass's own".to_owned());
-    }
-    let unknown = statement.split("{{").skip(1).find_map(|rest| {
-        let place = rest.split_once("}}").map_or("", |(place, _)| place);
-        (!["name", "expiration"].contains(&place)).then_some(place)
-    });
-    match unknown {
-        Some("password" | "username") => {
-            Err("the role is already made; only `{{name}}` and `{{expiration}}` can stand here".to_owned())
-        }
-        Some(place) => Err(format!("`{{{{{place}}}}}` is neither `{{{{name}}}}` nor `{{{{expiration}}}}`")),
-        None => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn refuses_statements_that_end_the_transaction() {
-        for statement in ["commit", "COMMIT;", " rollback ", "begin", "prepare transaction 'x'", "", " "] {
-            assert!(check(statement).is_err(), "{statement}");
-        }
-        assert_eq!(check("grant shop to {{name}}"), Ok(()));
-    }
-
-    #[test]
-    fn refuses_places_it_does_not_know() {
-        for statement in ["grant x to {{ name }}", "grant x to {{user}}", "alter role x password '{{password}}'", "grant {{name"]
-        {
-            assert!(check(statement).is_err(), "{statement}");
-        }
-    }
 
     #[test]
     fn a_comment_in_a_statement_ends_with_its_line() {

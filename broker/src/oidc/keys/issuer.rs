@@ -68,7 +68,8 @@ pub(super) struct IssuerKeys {
     /// Never locked across an await.
     traffic: Mutex<Traffic>,
     seats: Semaphore,
-    fetches: AtomicU64,
+    /// Failed attempts since somebody looked.
+    failures: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +78,9 @@ struct Traffic {
     departed: Option<OffsetDateTime>,
     due: Option<OffsetDateTime>,
     failure: Option<String>,
+    private_key: bool,
+    /// The last refresh asked the issuer itself, rather than the shelf alone.
+    asked: bool,
     /// Key ids that were not there, and when.
     absent: HashMap<String, OffsetDateTime>,
 }
@@ -98,7 +102,7 @@ impl Flight {
 impl IssuerKeys {
     /// Starts with the document that `before` held, if it came from the same place.
     pub(super) fn new(source: Source, before: Option<&Self>) -> Self {
-        let inherited = before.filter(|before| before.source.place == source.place).and_then(|before| {
+        let inherited = before.filter(|before| before.source.origin() == source.origin()).and_then(|before| {
             let held = before.held.load_full()?;
             let set = KeySet::admit(&held.document, &source.algorithms).ok()?;
             Some(Arc::new(Held { set: Arc::new(set), document: Arc::clone(&held.document), ..*held }))
@@ -108,7 +112,7 @@ impl IssuerKeys {
             held: ArcSwapOption::from(inherited),
             traffic: Mutex::default(),
             seats: Semaphore::new(WAITERS),
-            fetches: AtomicU64::new(0),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -124,16 +128,17 @@ impl IssuerKeys {
             return Found::Keys(held);
         }
         let Ok(_seat) = self.seats.try_acquire() else { return Found::Unavailable { retry_after: PATIENCE_SECONDS } };
+        let mut landed = true;
         if let Some(mut flight) = self.depart(world, Some(key_id)) {
-            let landed = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS.into()), flight.landed()).await;
-            if landed.is_ok() {
+            landed = tokio::time::timeout(Duration::from_secs(PATIENCE_SECONDS.into()), flight.landed()).await.is_ok();
+            if landed {
                 self.remember_if_absent(key_id, world.system.now());
             }
         }
         let now = world.system.now();
         match self.alive(now) {
-            // While fetching fails nobody can say that the key does not exist.
-            Some(held) if held.key(key_id).is_some() || self.traffic().failure.is_none() => Found::Keys(held),
+            // While the issuer has not been asked, or did not answer, nobody can say that the key does not exist.
+            Some(held) if held.key(key_id).is_some() || (landed && self.has_told(&held, now)) => Found::Keys(held),
             _ => Found::Unavailable { retry_after: self.retry_after(now) },
         }
     }
@@ -180,41 +185,44 @@ impl IssuerKeys {
         self.traffic().flight.as_ref().is_some_and(Flight::is_under_way)
     }
 
+    pub(super) fn serves(&self, now: OffsetDateTime) -> bool {
+        self.alive(now).is_some()
+    }
+
     pub(super) fn status(&self, now: OffsetDateTime) -> Status {
-        let held = self.held.load_full();
-        let age = held.as_ref().map(|held| held.age(now));
+        let age = self.held.load_full().map(|held| held.age(now));
+        let (failure, private_key) = {
+            let traffic = self.traffic();
+            (traffic.failure.clone(), traffic.private_key)
+        };
         Status {
             issuer: self.source.issuer.clone(),
-            keys: held.as_ref().map_or(0, |held| held.set.keys().len()),
-            skipped: held.as_ref().map(|held| held.set.skipped().to_vec()).unwrap_or_default(),
             age,
             stale: age.is_none_or(|age| age > STALE),
-            fetches: self.fetches.load(Ordering::Relaxed),
-            failure: self.traffic().failure.clone(),
+            failures: self.failures.swap(0, Ordering::Relaxed),
+            failure,
+            private_key,
         }
     }
 
     /// Brings the keys up to date. Gives what shall go on the shelf.
     async fn refresh(&self, world: &World, wanted: Option<&str>) -> Option<Shelved> {
         if self.take_from_shelf(world, wanted).await {
-            self.schedule(world, REFRESH, None);
+            self.schedule(world, REFRESH, false, None);
             return None;
         }
         // The time before the fetch, so that keys never look younger than they are.
         let asked_at = world.system.now();
-        self.fetches.fetch_add(1, Ordering::Relaxed);
         match self.fetch(world, asked_at).await {
             Ok(document) => {
-                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { REFRESH }, None);
+                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { REFRESH }, true, None);
                 document.map(|document| Shelved { document, fetched_at: asked_at })
             }
             Err(failure) => {
-                if matches!(failure, FetchFailed::Set(SetRefused::PrivateKey)) {
-                    tracing::error!(issuer = self.source.issuer, "the issuer publishes a private key");
-                }
+                self.failures.fetch_add(1, Ordering::Relaxed);
                 let age = self.held.load_full().map_or(0, |held| held.age(world.system.now()).as_secs());
                 tracing::warn!(issuer = self.source.issuer, %failure, age, "the issuer's keys could not be refreshed");
-                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { RETRY }, Some(failure.to_string()));
+                self.schedule(world, if self.source.is_file() { FILE_REFRESH } else { RETRY }, true, Some(&failure));
                 None
             }
         }
@@ -244,7 +252,7 @@ impl IssuerKeys {
 
     async fn put_on_shelf(&self, world: &World, shelved: Shelved) {
         let Some(shelf) = &world.shelf else { return };
-        let outcome = tokio::time::timeout(SHELF, shelf.save(&self.source.issuer, shelved)).await;
+        let outcome = tokio::time::timeout(SHELF, shelf.save(&self.source.issuer, self.source.origin(), shelved)).await;
         if let Err(error) = outcome.unwrap_or_else(|_| Err(ShelfError::slow())) {
             tracing::warn!(issuer = self.source.issuer, %error, "the keys could not be put on the shelf");
         }
@@ -254,7 +262,7 @@ impl IssuerKeys {
     async fn take_from_shelf(&self, world: &World, wanted: Option<&str>) -> bool {
         let Some(shelf) = world.shelf.as_ref().filter(|_| !self.source.is_file()) else { return false };
         let now = world.system.now();
-        let loaded = tokio::time::timeout(SHELF, shelf.load(&self.source.issuer)).await;
+        let loaded = tokio::time::timeout(SHELF, shelf.load(&self.source.issuer, self.source.origin())).await;
         let shelved = match loaded.unwrap_or_else(|_| Err(ShelfError::slow())) {
             Ok(shelved) => shelved,
             Err(error) => {
@@ -270,7 +278,10 @@ impl IssuerKeys {
         let age = since(shelved.fetched_at, now);
         match wanted {
             None => age < REFRESH / 2,
-            Some(wanted) => age < ASK_GAP || self.alive(now).is_some_and(|held| held.key(wanted).is_some()),
+            // After a while only the issuer can say that it still publishes the key.
+            Some(wanted) => {
+                age < ASK_GAP || (age < REFRESH && self.held.load().as_ref().is_some_and(|held| held.key(wanted).is_some()))
+            }
         }
     }
 
@@ -286,13 +297,15 @@ impl IssuerKeys {
         Ok(())
     }
 
-    fn schedule(&self, world: &World, wait: Duration, failure: Option<String>) {
+    fn schedule(&self, world: &World, wait: Duration, asked: bool, failure: Option<&FetchFailed>) {
         // 0.9 to 1.1 of the time, so that replicas do not ask in step.
         let spread = world.system.random().map_or(0.5, |bytes| f64::from(u16::from_ne_bytes(bytes)) / 65_536.0);
         let due = world.system.now() + wait.mul_f64(0.9 + spread / 5.0);
         let mut traffic = self.traffic();
         traffic.due = Some(due);
-        traffic.failure = failure;
+        traffic.asked = asked;
+        traffic.failure = failure.map(ToString::to_string);
+        traffic.private_key = matches!(failure, Some(FetchFailed::Set(SetRefused::PrivateKey)));
     }
 
     fn alive(&self, now: OffsetDateTime) -> Option<Arc<Held>> {
@@ -303,13 +316,19 @@ impl IssuerKeys {
         self.traffic().absent.get(key_id).is_some_and(|at| *at <= now && since(*at, now) < ABSENT)
     }
 
-    /// Remembers that the issuer does not publish the key. Only a refresh that went well can tell.
+    /// Whether what is held is the issuer's last word, so that a key that is not in it does not exist.
+    fn has_told(&self, held: &Held, now: OffsetDateTime) -> bool {
+        let traffic = self.traffic();
+        traffic.failure.is_none() && (traffic.asked || held.age(now) < ASK_GAP)
+    }
+
+    /// Remembers that the issuer does not publish the key. Only an answer of the issuer itself can tell.
     fn remember_if_absent(&self, key_id: &str, now: OffsetDateTime) {
         if self.held.load().as_ref().is_none_or(|held| held.key(key_id).is_some()) {
             return;
         }
         let mut traffic = self.traffic();
-        if traffic.failure.is_some() {
+        if traffic.failure.is_some() || !traffic.asked {
             return;
         }
         traffic.absent.retain(|_, at| *at <= now && since(*at, now) < ABSENT);

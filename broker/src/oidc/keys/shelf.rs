@@ -24,11 +24,15 @@ impl ShelfError {
     }
 }
 
+/// Says where a document came from: what is kept of one place is nothing for who was told to ask at another.
+pub type Origin = [u8; 32];
+
 /// Keeps the last good document of each issuer, by issuer URL. It must be able to tell what it wrote from what somebody
 /// else did.
 pub trait KeyShelf: Debug + Send + Sync {
-    fn load<'a>(&'a self, issuer: &'a str) -> BoxFuture<'a, Result<Option<Shelved>, ShelfError>>;
+    /// What is kept of this origin.
+    fn load<'a>(&'a self, issuer: &'a str, origin: Origin) -> BoxFuture<'a, Result<Option<Shelved>, ShelfError>>;
 
-    /// Replaces what is kept, unless that is newer.
-    fn save<'a>(&'a self, issuer: &'a str, shelved: Shelved) -> BoxFuture<'a, Result<(), ShelfError>>;
+    /// Replaces what is kept, unless that is newer and of the same origin.
+    fn save<'a>(&'a self, issuer: &'a str, origin: Origin, shelved: Shelved) -> BoxFuture<'a, Result<(), ShelfError>>;
 }

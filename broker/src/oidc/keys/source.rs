@@ -6,9 +6,12 @@ use std::time::SystemTime;
 
 use url::Url;
 
+use super::Origin;
 use crate::crypto::jws::{Algorithm, SetRefused};
+use crate::crypto::keyring::compound;
+use crate::crypto::sha256;
 use crate::oidc::discovery::{self, DiscoveryRefused};
-use crate::outbound::{Destination, Outbound, OutboundError};
+use crate::outbound::{Destination, Outbound, OutboundError, Reach};
 
 /// The largest key file that is read, in bytes.
 const FILE_BYTES: u64 = 256 * 1024;
@@ -93,6 +96,22 @@ impl Source {
                 outbound.get(&url, &self.destination).await.map(Document::Fetched).map_err(FetchFailed::Keys)
             }
         }
+    }
+
+    /// Stands for the place and for all that decides who answers there. Whoever moves an issuer's keys, perhaps because the old
+    /// place fell into wrong hands, is not given what was kept of that.
+    pub(super) fn origin(&self) -> Origin {
+        let (kind, place) = match &self.place {
+            Place::Discovered(url) => ("discovered", url.as_str().as_bytes()),
+            Place::Url(url) => ("url", url.as_str().as_bytes()),
+            Place::File(path) => ("file", path.as_os_str().as_encoded_bytes()),
+        };
+        let reach = match self.destination.reach {
+            Reach::Public => "public",
+            Reach::Private => "private",
+        };
+        let ca_file = self.destination.ca_file.as_ref().map_or(b"".as_slice(), |file| file.as_os_str().as_encoded_bytes());
+        sha256(&compound(&[kind.as_bytes(), place, reach.as_bytes(), ca_file]))
     }
 
     pub(super) const fn is_file(&self) -> bool {

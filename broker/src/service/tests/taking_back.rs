@@ -185,3 +185,27 @@ async fn nothing_is_taken_back_while_the_clock_is_doubted(pool: PgPool) {
     assert_eq!(house.states(granted.session).await, [State::Revoked]);
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn an_engine_that_panics_does_not_keep_its_targets_places(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let ids = |granted: &Granted| granted.credentials.iter().filter_map(|given| given.lease).collect::<Vec<Uuid>>();
+    let release = async |ids: &[Uuid]| {
+        let mut tx = house.rooms.store.begin().await.unwrap();
+        tx.begin_release(ids, house.rooms.system.now()).await.unwrap();
+        tx.remember(&[house.remark()]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    house.target.mood(Target::PANICS);
+    for _ in 0..4 {
+        let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+        release(&ids(&granted)).await;
+    }
+    let claimed = "select count(*) from daypass.leases where claimed_by is not null";
+    until("all are tried", async || sqlx::query_scalar::<_, i64>(claimed).fetch_one(&pool).await.unwrap() == 4).await;
+    house.target.mood(0);
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    release(&ids(&granted)).await;
+    until("the next one is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
+    house.close().await;
+}

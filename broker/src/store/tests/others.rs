@@ -4,6 +4,9 @@ use crate::store::denials::Denials;
 use crate::store::policies::Activated;
 use domain::wire::AuditQuery;
 
+/// Where keys came from.
+const HERE: [u8; 32] = [1; 32];
+
 pub(super) fn connection() -> Connection {
     Connection {
         name: "shop".to_owned(),
@@ -63,11 +66,14 @@ pub(super) async fn policy_bootstrap_keys_and_denials(store: &Store) {
     assert_eq!(store.policy_files(&[4; 32]).await.unwrap(), Some(files));
     assert_eq!(store.policy_files(&[7; 32]).await.unwrap(), None);
 
-    store.save_issuer_keys("github", b"new", now).await.unwrap();
-    store.save_issuer_keys("github", b"old", now - Duration::minutes(1)).await.unwrap();
-    let (body, at) = store.issuer_keys("github").await.unwrap().unwrap();
+    store.save_issuer_keys("github", &HERE, b"new", now).await.unwrap();
+    store.save_issuer_keys("github", &HERE, b"old", now - Duration::minutes(1)).await.unwrap();
+    let (body, at) = store.issuer_keys("github", &HERE).await.unwrap().unwrap();
     assert!(body == b"new" && close_to(at, now));
-    assert!(store.issuer_keys("gitlab").await.unwrap().is_none());
+    assert!(store.issuer_keys("gitlab", &HERE).await.unwrap().is_none());
+    assert!(store.issuer_keys("github", &[2; 32]).await.unwrap().is_none(), "keys of another place");
+    store.save_issuer_keys("github", &[2; 32], b"moved", now - Duration::minutes(1)).await.unwrap();
+    assert_eq!(store.issuer_keys("github", &[2; 32]).await.unwrap().unwrap().0, b"moved");
 
     let minute = now.replace_second(0).unwrap().replace_nanosecond(0).unwrap();
     let denials =
@@ -75,8 +81,48 @@ pub(super) async fn policy_bootstrap_keys_and_denials(store: &Store) {
     store.add_denials(vec![denials(2), denials(3)]).await.unwrap();
     store.add_denials(vec![denials(4)]).await.unwrap();
     assert_eq!(store.denials(minute).await.unwrap(), [denials(9)]);
-    let offset = store.database_time().await.unwrap() - now;
+    assert_eq!(store.forget_denials(minute, 10).await.unwrap(), 0);
+    assert_eq!(store.forget_denials(minute + Duration::minutes(1), 10).await.unwrap(), 1);
+    assert_eq!(store.denials(minute).await.unwrap(), []);
+    let offset = store.database_time().await.unwrap().database - now;
     assert!(offset.abs() < Duration::seconds(10), "{offset}");
+}
+
+async fn configure(store: &Store, connection: &Connection) {
+    let mut tx = store.begin().await.unwrap();
+    tx.configure_connection(connection, store.system().now()).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_replica_follows_connections_that_another_one_changed(pool: PgPool) {
+    let (here, there) = (open(&pool).await, open(&pool).await);
+    configure(&here, &connection()).await;
+    assert!(there.reload_connections().await.unwrap());
+    assert!(!there.reload_connections().await.unwrap(), "nothing has changed since");
+    configure(&here, &Connection { url: "postgres://admin@db2/shop".to_owned(), ..connection() }).await;
+    assert!(there.reload_connections().await.unwrap());
+    assert_eq!(there.connections().get("shop").unwrap().url, "postgres://admin@db2/shop");
+    here.close().await;
+    there.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_connection_that_the_configuration_no_longer_has_serves_taking_back_alone(pool: PgPool) {
+    let store = open(&pool).await;
+    configure(&store, &connection()).await;
+    let put = Connection { name: "theirs".to_owned(), ..connection() };
+    let mut tx = store.begin().await.unwrap();
+    tx.put_connection(&put, 0, store.system().now()).await.unwrap();
+    tx.commit().await.unwrap();
+    store.connections().configured(["shop".to_owned()]);
+    store.load_connections().await.unwrap();
+    assert_eq!(store.connections().get("shop").unwrap().allowed_roles, ["deploy"]);
+    store.connections().configured([]);
+    store.load_connections().await.unwrap();
+    assert_eq!(store.connections().get("shop").unwrap().allowed_roles, Vec::<String>::new());
+    assert_eq!(store.connections().get("theirs").unwrap().allowed_roles, ["deploy"], "an operator's stays");
+    store.close().await;
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
@@ -92,7 +138,7 @@ async fn issuer_keys_that_somebody_planted_are_not_used(pool: PgPool) {
     let store = open(&pool).await;
     let now = store.system().now();
     for issuer in ["a", "b", "c"] {
-        store.save_issuer_keys(issuer, issuer.as_bytes(), now).await.unwrap();
+        store.save_issuer_keys(issuer, &HERE, issuer.as_bytes(), now).await.unwrap();
     }
     sqlx::raw_sql(
         "update daypass.issuer_keys set body = 'planted' where issuer = 'a';
@@ -103,7 +149,7 @@ async fn issuer_keys_that_somebody_planted_are_not_used(pool: PgPool) {
     .await
     .unwrap();
     for issuer in ["a", "b", "c"] {
-        assert!(store.issuer_keys(issuer).await.unwrap().is_none(), "{issuer}");
+        assert!(store.issuer_keys(issuer, &HERE).await.unwrap().is_none(), "{issuer}");
     }
     store.close().await;
 }

@@ -22,9 +22,25 @@ fn reads_a_key_raw_in_hex_and_in_base64() {
 
 #[test]
 fn refuses_what_is_no_key() {
-    for text in ["", "changeme", &"0".repeat(64), &"+1".repeat(32), &"é".repeat(32), &STANDARD.encode([5; 31])] {
+    for text in [
+        "",
+        "changeme",
+        "correct horse battery staple 123",
+        &"ab".repeat(16),
+        &"0".repeat(64),
+        &"+1".repeat(32),
+        &"é".repeat(32),
+        &STANDARD.encode([5; 31]),
+    ] {
         assert!(Root::read(text.as_bytes().to_vec()).is_none(), "{text}");
     }
+}
+
+#[test]
+fn a_raw_key_stands_in_a_file_alone() {
+    let raw: Vec<u8> = (0..32).collect();
+    assert!(Root::read(raw.clone()).is_some());
+    assert!(Root::read_text(raw).is_none());
 }
 
 #[test]

@@ -211,3 +211,26 @@ async fn refuses_roles_and_statements_that_the_connection_does_not_list() {
     let misspelt = shop.issue().await.err().unwrap();
     assert!(matches!(&misspelt, EngineError::Misconfigured(text) if text.contains("statments")), "{misspelt}");
 }
+
+#[tokio::test]
+async fn a_login_that_locks_itself_in_an_open_transaction_is_taken_back() {
+    for server in servers() {
+        let shop = Shop::open(server).await;
+        let login = shop.issue().await.unwrap();
+        let user = login.value("username").to_owned();
+        let mut session = shop.log_in(&login).await.unwrap();
+        run(&mut session, "begin").await;
+        run(&mut session, &format!("alter role {user} password 'mine'")).await;
+        assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "PostgreSQL {}", server.version);
+        assert!(sqlx::query("select 1").execute(&mut session).await.is_err(), "its session is over");
+        assert!(server.connect(&user, "mine", &shop.database).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_prints_without_its_password() {
+    let shop = Shop::open(&servers()[0]).await;
+    shop.issue().await.unwrap();
+    let printed = format!("{:?}", shop.engine);
+    assert!(printed.contains("127.0.0.1") && !printed.contains(ADMIN_PASSWORD), "{printed}");
+}

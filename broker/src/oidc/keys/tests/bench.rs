@@ -22,25 +22,29 @@ impl Clock for TestClock {
 #[derive(Debug, Default)]
 pub(super) struct Board {
     pub(super) kept: Mutex<Option<Shelved>>,
+    /// Where it came from; without it, from wherever it is asked for.
+    pub(super) origin: Mutex<Option<Origin>>,
     pub(super) broken: AtomicBool,
 }
 
 impl KeyShelf for Board {
-    fn load<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<Option<Shelved>, ShelfError>> {
+    fn load<'a>(&'a self, _: &'a str, origin: Origin) -> BoxFuture<'a, Result<Option<Shelved>, ShelfError>> {
         Box::pin(async move {
             if self.broken.load(Ordering::SeqCst) {
                 Err(ShelfError("down".to_owned()))
             } else {
-                Ok(self.kept.lock().unwrap().clone())
+                let matches = self.origin.lock().unwrap().is_none_or(|kept| kept == origin);
+                Ok(self.kept.lock().unwrap().clone().filter(|_| matches))
             }
         })
     }
 
-    fn save<'a>(&'a self, _: &'a str, shelved: Shelved) -> BoxFuture<'a, Result<(), ShelfError>> {
+    fn save<'a>(&'a self, _: &'a str, origin: Origin, shelved: Shelved) -> BoxFuture<'a, Result<(), ShelfError>> {
         Box::pin(async move {
             if self.broken.load(Ordering::SeqCst) {
                 return Err(ShelfError("down".to_owned()));
             }
+            *self.origin.lock().unwrap() = Some(origin);
             *self.kept.lock().unwrap() = Some(shelved);
             Ok(())
         })
