@@ -7,10 +7,6 @@ use broker::app::{self, Run};
 use broker::system::{System, harden};
 use clap::{Args, Parser, Subcommand};
 
-/// An exchange is some hundred small texts that live for a millisecond: the system's allocator takes a quarter of its CPU.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The Daypass server: exchanges CI tokens for short-lived credentials.
 #[derive(Debug, Parser)]
 #[command(name = "daypass-broker", version, disable_help_subcommand = true)]

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use crate::claims::{Claims, Json, Object};
 
 mod canonical;
+mod compact;
 
 pub use canonical::Unreadable;
 
@@ -190,6 +191,16 @@ impl Record {
         let clear = self.fields.iter().chain(personal.iter().filter(|(name, _)| self.personal.contains_key(*name)));
         let claims = clear.filter_map(|(name, value)| Some((name.strip_prefix(CLAIM)?.to_owned(), value.clone())));
         Claims::from_verified(claims.collect::<Object>())
+    }
+
+    /// The record in few bytes, for keeping. Nothing is committed to them.
+    pub fn compact(&self) -> Vec<u8> {
+        compact::write(self)
+    }
+
+    /// Reads [`Record::compact`] back; personal values come back as their hashes.
+    pub fn from_compact(bytes: &[u8]) -> Result<Self, Unreadable> {
+        compact::read(bytes)
     }
 
     /// Every field by name as text, for people. Personal values are those given, or say that they were erased.

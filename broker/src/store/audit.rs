@@ -42,7 +42,7 @@ impl Entry {
         let named: BTreeMap<&str, &Json> = clear.map(|(name, clear)| (name, &clear.value)).collect();
         let named = (!named.is_empty()).then(|| serde_json::to_string(&named)).transpose();
         Ok(Self {
-            packed: packed::pack(&canonical),
+            packed: packed::pack(record),
             leaf: leaf(&canonical),
             named: named.map_err(|_| StoreError::Corrupt("audit_personal"))?,
             salts,
@@ -54,12 +54,11 @@ impl Stored {
     /// From its columns. What does not meet its hash is not believed, be it the whole or a value that names a person.
     pub(super) fn read(packed: &[u8], leaf: &[u8], named: Option<&str>, salts: Option<&[u8]>) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("audit_records");
-        let canonical = packed::unpack(packed).map_err(|_| corrupt())?;
+        let record = packed::unpack(packed).map_err(|_| corrupt())?;
         let leaf = <[u8; 32]>::try_from(leaf).map_err(|_| corrupt())?;
-        if leaf != domain::audit::leaf(&canonical) {
+        if leaf != domain::audit::leaf(&record.canonical()) {
             return Err(corrupt());
         }
-        let record = Record::parse(&canonical).map_err(|_| corrupt())?;
         let personal = named.map_or_else(|| Some(BTreeMap::new()), |named| clear(&record, named, salts.unwrap_or_default()));
         Ok(Self { record, leaf, personal: personal.ok_or(StoreError::Corrupt("audit_personal"))? })
     }

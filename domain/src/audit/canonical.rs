@@ -15,12 +15,12 @@ use crate::claims::{Json, Object};
 const MAGIC: &[u8] = b"dpa\x01";
 
 /// How deep values may nest, so that reading is bounded.
-const DEPTH: usize = 32;
+pub(super) const DEPTH: usize = 32;
 
 /// The bytes are not the canonical form of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not the canonical bytes of an audit record: {0}")]
-pub struct Unreadable(&'static str);
+#[error("not the bytes of an audit record: {0}")]
+pub struct Unreadable(pub(super) &'static str);
 
 pub(super) fn write(record: &Record) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);
@@ -73,7 +73,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Record, Unreadable> {
     if from.0.is_empty() { Ok(record) } else { Err(Unreadable("bytes after the end")) }
 }
 
-fn micros(at: OffsetDateTime) -> i64 {
+pub(super) fn micros(at: OffsetDateTime) -> i64 {
     // Years -9999 to 9999 in microseconds always fit.
     i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }

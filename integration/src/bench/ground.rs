@@ -31,6 +31,7 @@ use super::tokens::{AUDIENCE, ISSUER, Signer};
 pub const SETTINGS: [&str; 7] = [
     "shared_buffers=512MB",
     "wal_buffers=16MB",
+    "wal_compression=on",
     "max_wal_size=8GB",
     "checkpoint_timeout=30min",
     "max_connections=200",
