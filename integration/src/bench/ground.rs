@@ -28,7 +28,7 @@ use super::load::Requests;
 use super::tokens::{AUDIENCE, ISSUER, Signer};
 
 /// What both sides of a comparison get of PostgreSQL: room, and not one setting that gives up durability.
-pub const SETTINGS: [&str; 7] = [
+pub const SETTINGS: [&str; 8] = [
     "shared_buffers=512MB",
     "wal_buffers=16MB",
     "wal_compression=on",
