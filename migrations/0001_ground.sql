@@ -120,7 +120,7 @@ create table daypass.audit_records (
     project_name text,
     role text,
     code text,
-    -- The canonical bytes, packed (docs/exchange.md, "Remembering").
+    -- Everything that has no column here, packed (docs/exchange.md, "Remembering").
     packed bytea not null,
     leaf bytea not null check (octet_length(leaf) = 32)
 );

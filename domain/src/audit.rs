@@ -193,14 +193,16 @@ impl Record {
         Claims::from_verified(claims.collect::<Object>())
     }
 
-    /// The record in few bytes, for keeping. Nothing is committed to them.
+    /// Everything but the frame (policy hash, row, fields, hashes of personal values) in few bytes, for keeping. Nothing is
+    /// committed to them.
     pub fn compact(&self) -> Vec<u8> {
         compact::write(self)
     }
 
-    /// Reads [`Record::compact`] back; personal values come back as their hashes.
-    pub fn from_compact(bytes: &[u8]) -> Result<Self, Unreadable> {
-        compact::read(bytes)
+    /// A record of which the frame is known, with what [`Record::compact`] kept; personal values come back as their hashes.
+    pub fn with_compact(mut self, bytes: &[u8]) -> Result<Self, Unreadable> {
+        compact::read(&mut self, bytes)?;
+        Ok(self)
     }
 
     /// Every field by name as text, for people. Personal values are those given, or say that they were erased.

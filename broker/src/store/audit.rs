@@ -6,6 +6,7 @@ use domain::audit::{Personal, Record, leaf};
 use domain::claims::Json;
 use domain::wire::{AuditEntry, AuditQuery};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Store, StoreError, packed};
@@ -50,16 +51,42 @@ impl Entry {
     }
 }
 
+/// A record's columns, with those of its personal values.
+pub(super) struct Row {
+    pub(super) id: Uuid,
+    pub(super) at: OffsetDateTime,
+    pub(super) kind: String,
+    pub(super) decision_id: Uuid,
+    pub(super) session_id: Option<Uuid>,
+    pub(super) lease_id: Option<Uuid>,
+    pub(super) issuer: Option<String>,
+    pub(super) project: Option<String>,
+    pub(super) project_name: Option<String>,
+    pub(super) role: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) packed: Vec<u8>,
+    pub(super) leaf: Vec<u8>,
+    pub(super) named: Option<String>,
+    pub(super) salts: Option<Vec<u8>>,
+}
+
 impl Stored {
     /// From its columns. What does not meet its hash is not believed, be it the whole or a value that names a person.
-    pub(super) fn read(packed: &[u8], leaf: &[u8], named: Option<&str>, salts: Option<&[u8]>) -> Result<Self, StoreError> {
+    pub(super) fn read(row: Row) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("audit_records");
-        let record = packed::unpack(packed).map_err(|_| corrupt())?;
-        let leaf = <[u8; 32]>::try_from(leaf).map_err(|_| corrupt())?;
+        let mut frame = Record::new(row.id, row.at, row.kind.parse().map_err(|_| corrupt())?, row.decision_id);
+        (frame.session_id, frame.lease_id) = (row.session_id, row.lease_id);
+        (frame.issuer, frame.project, frame.project_name) = (row.issuer, row.project, row.project_name);
+        (frame.role, frame.code) = (row.role, row.code);
+        let record = packed::unpack(frame, &row.packed).map_err(|_| corrupt())?;
+        let leaf = <[u8; 32]>::try_from(row.leaf).map_err(|_| corrupt())?;
         if leaf != domain::audit::leaf(&record.canonical()) {
             return Err(corrupt());
         }
-        let personal = named.map_or_else(|| Some(BTreeMap::new()), |named| clear(&record, named, salts.unwrap_or_default()));
+        let personal = match row.named {
+            Some(named) => clear(&record, &named, &row.salts.unwrap_or_default()),
+            None => Some(BTreeMap::new()),
+        };
         Ok(Self { record, leaf, personal: personal.ok_or(StoreError::Corrupt("audit_personal"))? })
     }
 
@@ -131,8 +158,10 @@ impl Store {
         let before = query.before.as_deref().map(Uuid::parse_str).transpose();
         let (Ok(about), Ok(before)) = (about, before) else { return Ok(Vec::new()) };
         let limit = query.limit.unwrap_or(LIST.0).clamp(1, LIST.1);
-        let rows = sqlx::query!(
-            r#"select r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
+                      r.code, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
                from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where ($1::text is null or r.kind = $1)
                  and ($2::text is null or r.issuer = $2)
@@ -153,6 +182,21 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(|row| Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())).collect()
+        rows.into_iter().map(Stored::read).collect()
+    }
+
+    /// One record by its id.
+    pub(super) async fn record(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
+        sqlx::query_as!(
+            Row,
+            r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
+                      r.code, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
+               from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id where r.id = $1"#,
+            id
+        )
+        .fetch_optional(self.pool())
+        .await?
+        .map(Stored::read)
+        .transpose()
     }
 }

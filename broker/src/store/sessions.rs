@@ -40,10 +40,7 @@ struct Row {
     id: Uuid,
     issuer: String,
     role: String,
-    packed: Vec<u8>,
-    leaf: Vec<u8>,
-    named: Option<String>,
-    salts: Option<Vec<u8>>,
+    opened_by: Uuid,
     project: Option<String>,
     project_name: Option<String>,
     run: Option<String>,
@@ -55,12 +52,9 @@ struct Row {
     ended_at: Option<OffsetDateTime>,
 }
 
-impl TryFrom<Row> for Session {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
+impl Session {
+    fn read(row: Row, Stored { record, personal, .. }: Stored) -> Result<Self, StoreError> {
         let corrupt = || StoreError::Corrupt("sessions");
-        let Stored { record, personal, .. } = Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())?;
         Ok(Self {
             id: row.id,
             issuer: row.issuer,
@@ -92,21 +86,18 @@ impl Store {
     }
 
     async fn find_session(&self, id: Uuid, token_hash: Option<&[u8; 32]>) -> Result<Option<Session>, StoreError> {
-        sqlx::query_as!(
+        let row = sqlx::query_as!(
             Row,
-            r#"select s.id, s.issuer, s.role, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?", s.project,
-                      s.project_name, s.run, s.attempt, s.job, s.idempotency, s.opened_at, s.ends_at, s.ended_at
-               from daypass.sessions s
-               join daypass.audit_records r on r.id = s.opened_by
-               left join daypass.audit_personal p on p.record_id = s.opened_by
-               where s.id = $1 and ($2::bytea is null or s.token_hash = $2)"#,
+            "select id, issuer, role, opened_by, project, project_name, run, attempt, job, idempotency, opened_at, ends_at, ended_at
+             from daypass.sessions where id = $1 and ($2::bytea is null or token_hash = $2)",
             id,
             token_hash.map(<[u8; 32]>::as_slice)
         )
         .fetch_optional(self.pool())
-        .await?
-        .map(Session::try_from)
-        .transpose()
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let opening = self.record(row.opened_by).await?.ok_or(StoreError::Corrupt("sessions"))?;
+        Session::read(row, opening).map(Some)
     }
 
     /// Forgets up to `limit` uses whose tokens no verifier accepts any more.

@@ -73,7 +73,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Record, Unreadable> {
     if from.0.is_empty() { Ok(record) } else { Err(Unreadable("bytes after the end")) }
 }
 
-pub(super) fn micros(at: OffsetDateTime) -> i64 {
+fn micros(at: OffsetDateTime) -> i64 {
     // Years -9999 to 9999 in microseconds always fit.
     i64::try_from(at.unix_timestamp_nanos().div_euclid(1_000)).unwrap_or(i64::MAX)
 }

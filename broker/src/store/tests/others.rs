@@ -240,3 +240,20 @@ async fn what_is_dropped_before_its_commit_did_not_happen(pool: PgPool) {
     assert!(store.audit(&AuditQuery::default()).await.unwrap().is_empty());
     store.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_record_of_which_a_column_was_altered_is_not_believed(pool: PgPool) {
+    let store = open(&pool).await;
+    let _ = store.write(first(&store, [1; 32])).await.unwrap();
+    for (change, back) in
+        [("kind = 'exchange.granted'", "kind = 'exchange.asked'"), ("role = 'x'", "role = null"), ("code = 'x'", "code = null")]
+    {
+        let set = |what: &str| sqlx::AssertSqlSafe(format!("update daypass.audit_records set {what}"));
+        sqlx::raw_sql(set(change)).execute(&pool).await.unwrap();
+        let read = store.audit(&AuditQuery::default()).await;
+        assert!(matches!(read, Err(StoreError::Corrupt("audit_records"))), "{change}");
+        sqlx::raw_sql(set(back)).execute(&pool).await.unwrap();
+        assert_eq!(store.audit(&AuditQuery::default()).await.unwrap().len(), 1, "{back}");
+    }
+    store.close().await;
+}

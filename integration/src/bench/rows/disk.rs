@@ -26,6 +26,8 @@ pub async fn measure(ground: &Ground, broker: &Broker, plan: Plan) -> Result<(Ve
     let mut database = ground.database().await?;
     // Pages change whole for the first time after a checkpoint; counted from one, that is in the figure. What the rows of
     // earlier measurements still make autovacuum write is not.
+    // Uses are forgotten when their tokens have expired, which those of the measurements before would be.
+    sqlx::raw_sql("delete from daypass.token_uses").execute(&mut database).await?;
     sqlx::raw_sql("vacuum").execute(&mut database).await?;
     sqlx::raw_sql("checkpoint").execute(&mut database).await?;
     let count = plan.exchanges.min(20_000);
