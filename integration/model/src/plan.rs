@@ -56,11 +56,11 @@ impl Plan {
 
     /// Minutes.
     pub(crate) const FULL: [Self; 5] = [
-        Self { faults: faults(3, 2, 2, 2), horizon: 4, ..ONE },
-        Self { faults: faults(2, 1, 1, 1), ..SKEW },
-        Self { faults: faults(2, 1, 1, 1), ..SAME },
-        Self { faults: faults(2, 1, 1, 1), ..REPEAT },
-        Self { faults: faults(1, 1, 0, 1), ..TWO },
+        Self { faults: faults(2, 1, 1, 1), ..ONE },
+        Self { faults: faults(1, 1, 0, 1), ..SKEW },
+        Self { faults: faults(2, 0, 0, 1), ..SAME },
+        Self { faults: faults(1, 0, 0, 1), ..REPEAT },
+        Self { faults: faults(1, 0, 0, 0), ..TWO },
     ];
 
     /// What may go wrong, in words.
