@@ -125,18 +125,18 @@ async fn freeze(replica: &Replica, time: Duration, done: &Done) {
     }
 }
 
-/// What the targets suffer. Whoever owns their server (`crashes`) lets it crash, by the death of a session at work.
-pub(crate) async fn targets(targets: Targets, crashes: bool, done: Arc<Done>, mut dice: Dice) {
+/// What the targets suffer. Their server crashes by the death of a session at work.
+pub(crate) async fn targets(targets: Targets, done: Arc<Done>, mut dice: Dice) {
     while !done.stops() {
         tokio::time::sleep(dice.time(500, 5_000)).await;
         // One that is down at the moment has suffered enough.
-        if suffer(&targets, crashes, &done, &mut dice).await.is_ok() {
+        if suffer(&targets, &done, &mut dice).await.is_ok() {
             one_more(&done.targets);
         }
     }
 }
 
-async fn suffer(targets: &Targets, crashes: bool, done: &Done, dice: &mut Dice) -> Result<()> {
+async fn suffer(targets: &Targets, done: &Done, dice: &mut Dice) -> Result<()> {
     let mut look = targets.look().await?;
     let sessions: Vec<i32> =
         sqlx::query_scalar("select pid from pg_stat_activity where application_name = 'daypass' and datname = any ($1)")
@@ -145,8 +145,8 @@ async fn suffer(targets: &Targets, crashes: bool, done: &Done, dice: &mut Dice) 
             .await?;
     let session = *dice.one(&sessions).ok_or_else(|| anyhow::anyhow!("nobody is there"))?;
     match dice.below(10) {
-        0..3 if crashes => signal(session, Signal::KILL)?,
-        3..7 if crashes => {
+        0..3 => signal(session, Signal::KILL)?,
+        3..7 => {
             let _ = sessions.iter().try_for_each(|session| signal(*session, Signal::STOP));
             let until = tokio::time::Instant::now() + dice.time(200, 7_000);
             while tokio::time::Instant::now() < until && !done.stops() {

@@ -26,6 +26,8 @@ mod faults;
 mod jobs;
 mod oracle;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 const REPLICAS: usize = 3;
 const JOBS: usize = 8;
@@ -45,10 +47,9 @@ struct Arguments {
     /// Throw the same dice again.
     #[arg(long)]
     seed: Option<u64>,
-    /// The targets' server, as its superuser. It is made to crash, so it is not the broker's own; without it the targets stand on
-    /// the broker's and only lose sessions.
+    /// The targets' server, as its superuser: one of their own, because it is made to crash.
     #[arg(long, env = "DAYPASS_CHAOS_TARGETS", hide_env_values = true, value_name = "URL")]
-    targets: Option<String>,
+    targets: String,
 }
 
 /// Runs what the command line says. Fails when anything was found.
@@ -72,8 +73,7 @@ async fn chaos(arguments: &Arguments) -> Result<ExitCode> {
         None => u64::from_str_radix(&crate::cluster::word(4)?, 16)?,
     };
     println!("seed {seed}");
-    let shared = std::env::var("DATABASE_URL").unwrap_or_default();
-    let targets = Targets::make(arguments.targets.as_deref().unwrap_or(&shared)).await?;
+    let targets = Targets::make(&arguments.targets).await?;
     let outcome = run(arguments, seed, &targets).await;
     targets.clear().await?;
     outcome
@@ -101,9 +101,9 @@ async fn run(arguments: &Arguments, seed: u64, targets: &Targets) -> Result<Exit
     for _ in 0..JOBS {
         tasks.spawn(jobs::work(ledger.clone(), doors.clone(), targets.clone(), throw()));
     }
-    let (all, crashes, count, dice) = (targets.clone(), arguments.targets.is_some(), done.clone(), throw());
+    let (all, count, dice) = (targets.clone(), done.clone(), throw());
     tasks.spawn(async move {
-        faults::targets(all, crashes, count, dice).await;
+        faults::targets(all, count, dice).await;
         Ok(())
     });
 
