@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod bench;
+pub mod chaos;
 pub mod ci;
 pub mod cluster;
 pub mod gate;

@@ -29,10 +29,15 @@ pub struct Replica {
     pub metrics: Door,
 }
 
-/// Where the programs of this workspace are: beside the test's own folder.
+/// Where the programs of this workspace are: beside this one, or beside the folder of a test.
 pub fn program(name: &str) -> Result<PathBuf> {
     let own = std::env::current_exe()?;
-    let path = own.parent().and_then(Path::parent).context("the test stands in no folder")?.join(name);
+    let folder = own.parent().context("this program stands in no folder")?;
+    let beside = folder.join(name);
+    if beside.exists() {
+        return Ok(beside);
+    }
+    let path = folder.parent().context("the test stands in no folder")?.join(name);
     if !path.exists() {
         bail!("{} is not built: cargo build --workspace --features daypass-broker/failpoints", path.display());
     }
