@@ -125,7 +125,7 @@ pub(crate) fn expected(credential: &Credential, field: &str) -> Vec<String> {
         ("postgres", "host") => &["PGHOST"],
         ("postgres", "port") => &["PGPORT"],
         ("postgres", "database") => &["PGDATABASE"],
-        ("postgres", "url") => &["DATABASE_URL"],
+        ("postgres" | "mysql", "url") => &["DATABASE_URL"],
         // Verifying needs a root certificate at the client, which the broker does not hand out.
         ("postgres", "sslmode") => match credential.field(field).map(|value| value.expose().as_str()) {
             Some("disable" | "prefer" | "require") => &["PGSSLMODE"],
@@ -137,7 +137,6 @@ pub(crate) fn expected(credential: &Credential, field: &str) -> Vec<String> {
         ("mysql", "host") => &["MYSQL_HOST"],
         ("mysql", "port") => &["MYSQL_TCP_PORT"],
         ("mysql", "database") => &["MYSQL_DATABASE"],
-        ("mysql", "url") => &["DATABASE_URL"],
         ("aws" | "postgres" | "mysql", _) => &[],
         _ => return vec![format!("{}_{}", upper(&credential.name), upper(field))],
     };
