@@ -84,6 +84,7 @@ fn is_confidential(engine: &str, field: &str) -> bool {
     match engine {
         "aws" => !matches!(field, "region" | "account"),
         "postgres" => !matches!(field, "username" | "host" | "port" | "database" | "sslmode"),
+        "mysql" => !matches!(field, "username" | "host" | "port" | "database" | "ssl_mode"),
         _ => true,
     }
 }

@@ -3,6 +3,9 @@
 pub mod aws;
 pub mod engine;
 pub mod kv;
+mod login;
+pub mod mysql;
+mod pool;
 pub mod postgres;
 mod registry;
 mod target;
@@ -19,5 +22,9 @@ pub struct Settings {
 
 /// Every engine of this broker.
 pub fn all(settings: &Settings) -> Result<Engines, EngineError> {
-    Ok(Engines::default().with(postgres::Postgres::default()).with(aws::Aws::new(settings.aws.clone())?).with(kv::Kv))
+    Ok(Engines::default()
+        .with(postgres::Postgres::default())
+        .with(mysql::Mysql::default())
+        .with(aws::Aws::new(settings.aws.clone())?)
+        .with(kv::Kv))
 }

@@ -106,6 +106,17 @@ fn client_file(credential: &Credential) -> Option<(&'static str, Zeroizing<Strin
             }
             Some(("AWS_SHARED_CREDENTIALS_FILE", text))
         }
+        // Named on the command line: mysql --defaults-extra-file="$MYSQL_DEFAULTS_FILE".
+        "mysql" => {
+            let mut text = Zeroizing::new(String::from("[client]\n"));
+            for (key, name) in [("host", "host"), ("port", "port"), ("user", "username"), ("password", "password")] {
+                let value = Zeroizing::new(field(name)?.replace('\\', "\\\\").replace('"', "\\\""));
+                for part in [key, "=\"", value.as_str(), "\"\n"] {
+                    text.push_str(part);
+                }
+            }
+            Some(("MYSQL_DEFAULTS_FILE", text))
+        }
         _ => None,
     }
 }
@@ -314,6 +325,22 @@ mod tests {
         let (_files, named) = deliver(&Environment::default(), &[cloud], false, false).expect("delivered");
         let names: Vec<&str> = named.all.iter().map(|variable| variable.name.as_str()).collect();
         assert_eq!(names, ["DAYPASS_AWS_CONFIG_FILE"]);
+    }
+
+    #[test]
+    fn an_option_file_for_mysql_holds_any_password() {
+        let fields = [("username", "u"), ("password", "p\"#\\;w"), ("host", "h"), ("port", "3306"), ("url", "mysql://")];
+        let (_files, named) =
+            deliver(&Environment::default(), &[credential("db", "mysql", &fields)], false, false).expect("delivered");
+        assert_eq!(
+            std::fs::read_to_string(value(&named, "MYSQL_DEFAULTS_FILE")).expect("read"),
+            "[client]\nhost=\"h\"\nport=\"3306\"\nuser=\"u\"\npassword=\"p\\\"#\\\\;w\"\n"
+        );
+        assert_eq!((value(&named, "MYSQL_HOST"), value(&named, "MYSQL_TCP_PORT")), ("h".to_owned(), "3306".to_owned()));
+        for secret in ["MYSQL_PWD", "DATABASE_URL"] {
+            assert!(named.all.iter().all(|variable| variable.name != secret), "no secret stands in the environment");
+            assert!(named.displaced.iter().any(|name| name == secret), "nor an inherited one");
+        }
     }
 
     #[test]

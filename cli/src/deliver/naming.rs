@@ -73,7 +73,7 @@ pub(crate) fn with_expected_names<'a>(
 
 /// Whether programs know the engine's values by fixed names, whatever the credential is called.
 pub(crate) fn has_names_of_its_own(credential: &Credential) -> bool {
-    matches!(credential.engine.as_str(), "aws" | "postgres")
+    matches!(credential.engine.as_str(), "aws" | "postgres" | "mysql")
 }
 
 /// What programs of an engine prefer to the names that it is given by, or read beside them: an inherited one would have them
@@ -94,6 +94,15 @@ fn rivals(engine: &str) -> &'static [&'static str] {
             "AWS_WEB_IDENTITY_TOKEN_FILE",
         ],
         "postgres" => &["PGHOSTADDR", "PGPASSFILE", "PGSERVICE", "PGSERVICEFILE"],
+        // Folders and groups of option files, which come after the environment and win over it; a socket in place of the host.
+        "mysql" => &[
+            "MARIADB_HOME",
+            "MYSQL_DEFAULTS_FILE",
+            "MYSQL_GROUP_SUFFIX",
+            "MYSQL_HOME",
+            "MYSQL_TEST_LOGIN_FILE",
+            "MYSQL_UNIX_PORT",
+        ],
         _ => &[],
     }
 }
@@ -116,13 +125,19 @@ pub(crate) fn expected(credential: &Credential, field: &str) -> Vec<String> {
         ("postgres", "host") => &["PGHOST"],
         ("postgres", "port") => &["PGPORT"],
         ("postgres", "database") => &["PGDATABASE"],
-        ("postgres", "url") => &["DATABASE_URL"],
+        ("postgres" | "mysql", "url") => &["DATABASE_URL"],
         // Verifying needs a root certificate at the client, which the broker does not hand out.
         ("postgres", "sslmode") => match credential.field(field).map(|value| value.expose().as_str()) {
             Some("disable" | "prefer" | "require") => &["PGSSLMODE"],
             _ => &[],
         },
-        ("aws" | "postgres", _) => &[],
+        // The programs themselves read MYSQL_HOST, MYSQL_TCP_PORT and MYSQL_PWD; the others are what scripts pass on to them.
+        ("mysql", "username") => &["MYSQL_USER"],
+        ("mysql", "password") => &["MYSQL_PWD"],
+        ("mysql", "host") => &["MYSQL_HOST"],
+        ("mysql", "port") => &["MYSQL_TCP_PORT"],
+        ("mysql", "database") => &["MYSQL_DATABASE"],
+        ("aws" | "postgres" | "mysql", _) => &[],
         _ => return vec![format!("{}_{}", upper(&credential.name), upper(field))],
     };
     fixed.iter().map(|name| (*name).to_owned()).collect()

@@ -4,6 +4,7 @@
 pub mod aws;
 pub mod engine;
 pub mod kv;
+pub mod mysql;
 pub mod operator;
 pub mod postgres;
 pub mod template;
@@ -11,7 +12,7 @@ pub mod template;
 use engine::Engine;
 
 /// Every engine that a policy may name.
-pub static ENGINES: &[&dyn Engine] = &[&aws::Aws, &postgres::Postgres, &kv::Kv, &operator::Operator];
+pub static ENGINES: &[&dyn Engine] = &[&aws::Aws, &postgres::Postgres, &mysql::Mysql, &kv::Kv, &operator::Operator];
 
 /// The engine of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Engine> {

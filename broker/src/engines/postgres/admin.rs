@@ -1,17 +1,15 @@
 //! Connections to targets, as their administrator.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::secret::Secret;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use url::Url;
 
 use super::EngineError;
 use super::settings::Settings;
+use crate::engines::pool;
 use crate::store::{self, Connection};
 
 /// How long a target may take to accept a connection.
@@ -45,42 +43,9 @@ impl std::fmt::Debug for Admin {
     }
 }
 
-/// A session of the pool. One that was given up in the middle of an answer is closed instead of going back.
-struct Lent {
-    session: PoolConnection<Postgres>,
-    answered: bool,
-}
-
-impl Drop for Lent {
-    fn drop(&mut self) {
-        if !self.answered {
-            self.session.close_on_drop();
-        }
-    }
-}
-
-/// One administrator for each connection, of its last version.
-#[derive(Debug, Default)]
-pub(super) struct Pools(Mutex<HashMap<String, (i64, Admin)>>);
-
-impl Pools {
-    /// The administrator of this version of the connection. Nothing is connected yet.
-    pub(super) fn admin(&self, connection: &Connection, settings: &Settings) -> Result<Admin, EngineError> {
-        let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, admin)) = pools.get(&connection.name)
-            && *version == connection.version
-        {
-            return Ok(admin.clone());
-        }
-        let admin = Admin::new(connection, settings)?;
-        // The pool before this one closes when the last operation that holds it ends.
-        pools.insert(connection.name.clone(), (connection.version, admin.clone()));
-        Ok(admin)
-    }
-}
-
 impl Admin {
-    fn new(connection: &Connection, settings: &Settings) -> Result<Self, EngineError> {
+    /// Nothing is connected yet.
+    pub(super) fn new(connection: &Connection, settings: &Settings) -> Result<Self, EngineError> {
         let options = options(connection, settings)?;
         let database = options.get_database().unwrap_or_else(|| options.get_username()).to_owned();
         let pool = PgPoolOptions::new()
@@ -98,15 +63,7 @@ impl Admin {
         limit: Duration,
         work: impl AsyncFnOnce(&mut PgConnection) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let start = tokio::time::Instant::now();
-        let late = || EngineError::TargetUnavailable(format!("it did not answer within {} s", limit.as_secs()));
-        let mut home = match tokio::time::timeout(limit, self.pool.acquire()).await {
-            Ok(home) => Lent { session: home.map_err(map)?, answered: false },
-            Err(_) => return Err(late()),
-        };
-        let done = tokio::time::timeout_at(start + limit, work(&mut home.session)).await;
-        home.answered = done.is_ok();
-        done.unwrap_or_else(|_| Err(late()))
+        pool::within(&self.pool, map, limit, work).await
     }
 
     /// A session of its own in another database of the same server.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use domain::secret::Secret;
 use sqlx::{PgConnection, Row as _};
 use time::OffsetDateTime;
@@ -25,12 +23,6 @@ pub(super) struct Order<'a> {
     pub(super) deadline: OffsetDateTime,
     pub(super) connection_limit: std::num::NonZeroU32,
     pub(super) statements: &'a StatementSet,
-}
-
-/// 256 random bits in 43 characters that need no quoting anywhere.
-pub(super) fn password(system: &System) -> Result<Secret<String>, EngineError> {
-    let bits = Secret::new(system.random::<32>().map_err(|error| EngineError::Fault(error.into()))?.to_vec());
-    Ok(Secret::new(BASE64_URL_SAFE_NO_PAD.encode(bits.expose())))
 }
 
 pub(super) fn verifier(system: &System, password: &Secret<String>, settings: &Settings) -> Result<Secret<String>, EngineError> {

@@ -19,12 +19,12 @@ use domain::credentials::postgres::{NAME, Params};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
-use self::admin::Pools;
+use self::admin::Admin;
 use self::settings::Settings;
 use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
-use super::target;
+use super::pool::Pools;
+use super::{login, target};
 use crate::store::Connection;
 
 /// How long after the lease the role's own expiry lies: the worker should come first, the clock is the last resort.
@@ -33,7 +33,7 @@ const EXPIRY_MARGIN: time::Duration = time::Duration::seconds(30);
 /// The engine. It keeps a small pool to each target.
 #[derive(Debug, Default)]
 pub struct Postgres {
-    pools: Pools,
+    pools: Pools<Admin>,
 }
 
 /// What is needed to take a login back.
@@ -65,7 +65,7 @@ impl Engine for Postgres {
     async fn plan(&self, bench: &Bench, ask: &Ask<'_, Params>) -> Result<Plan, EngineError> {
         let connection = target::connection_for(bench, Self::NAME, &ask.params.connection, ask.role)?;
         let settings = Settings::of(&connection)?;
-        let role = role_name(&bench.deployment, ask.lease_id)?;
+        let role = login::name(&bench.deployment, ask.lease_id)?;
         let handle = Handle {
             connection: connection.name.clone(),
             role: role.clone(),
@@ -86,10 +86,10 @@ impl Engine for Postgres {
         let connection = target::connection_for(bench, Self::NAME, &ask.params.connection, ask.role)?;
         let settings = Settings::of(&connection)?;
         let handle = Handle::read(&plan.handle)?;
-        let password = create::password(&bench.system)?;
+        let password = login::password(&bench.system)?;
         let verifier = create::verifier(&bench.system, &password, &settings)?;
 
-        let admin = self.pools.admin(&connection, &settings)?;
+        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
         let order = create::Order {
             role: &handle.role,
             verifier: &verifier,
@@ -122,7 +122,7 @@ impl Engine for Postgres {
         let handle = Handle::read(handle)?;
         let connection = target::connection(bench, Self::NAME, &handle.connection)?;
         let settings = Settings::of(&connection)?;
-        let admin = self.pools.admin(&connection, &settings)?;
+        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
         remove::remove(&bench.system, &admin, &settings, &handle).await
     }
 }
@@ -131,26 +131,6 @@ impl Handle {
     fn read(bytes: &Secret<Vec<u8>>) -> Result<Self, EngineError> {
         serde_json::from_slice(bytes.expose()).map_err(|error| EngineError::Fault(error.into()))
     }
-}
-
-/// `dp_<deployment>_<lease>`: 36 bytes of `a-z2-7_`, far below the 63 that PostgreSQL keeps of a name.
-fn role_name(deployment: &str, lease_id: Uuid) -> Result<String, EngineError> {
-    if deployment.len() != 6 || !deployment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')) {
-        return Err(EngineError::Misconfigured(format!("`{deployment}` is not a deployment name: six characters of a-z2-7")));
-    }
-    let lease = base32(lease_id.as_u128());
-    Ok(format!("dp_{deployment}_{lease}"))
-}
-
-/// The 26 base32 digits of an id, most significant first.
-fn base32(id: u128) -> String {
-    (0..26)
-        .rev()
-        .map(|place| match u8::try_from((id >> (5 * place)) & 31).unwrap_or(0) {
-            digit @ 0..=25 => char::from(b'a' + digit),
-            digit => char::from(b'2' + digit - 26),
-        })
-        .collect()
 }
 
 /// What a database administrator reads beside the role.

@@ -41,6 +41,17 @@ fn names_what_programs_expect() {
 }
 
 #[test]
+fn names_what_the_programs_of_mysql_expect() {
+    let fields =
+        [("username", "u"), ("password", "p"), ("host", "h"), ("port", "3306"), ("database", "d"), ("ssl_mode", "REQUIRED")];
+    let named = variables(&[credential("db", "mysql", &fields)], false);
+    let usual: Vec<&str> =
+        named.all.iter().map(|variable| variable.name.as_str()).filter(|name| !name.starts_with("DAYPASS_")).collect();
+    assert_eq!(usual, ["MYSQL_USER", "MYSQL_PWD", "MYSQL_HOST", "MYSQL_TCP_PORT", "MYSQL_DATABASE"]);
+    assert!(named.displaced.iter().any(|name| name == "MYSQL_UNIX_PORT"));
+}
+
+#[test]
 fn only_a_mode_that_needs_no_certificate_is_set() {
     for (mode, set) in [("disable", true), ("prefer", true), ("require", true), ("verify-ca", false), ("verify-full", false)] {
         let named = names(&[credential("db", "postgres", &[("sslmode", mode)])], false);

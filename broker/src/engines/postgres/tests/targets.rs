@@ -138,7 +138,7 @@ async fn a_target_elsewhere_is_verified() {
             concurrency: 0,
         };
         let settings = super::super::settings::Settings::of(&connection).unwrap();
-        let admin = super::super::admin::Pools::default().admin(&connection, &settings).unwrap();
+        let admin = super::super::admin::Admin::new(&connection, &settings).unwrap();
         let url = admin.url("user", &Secret::from("p"), "odd /%\"name").unwrap();
         assert!(url.expose().ends_with(&format!("/odd%20%2F%25%22name?sslmode={expected}")), "{host}: {}", url.expose());
     }
