@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::{ground, tools};
+use super::{ground, hooks, tools};
 use crate::config::{Draft, Problems, TlsVersion};
 use crate::engines;
 use crate::http::tls::Certificate;
@@ -50,6 +50,7 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
             tell(path, &format!("{error:#}"));
         }
     }
+    problems.extend(hooks::wrong(&draft.hooks));
     let mut about = String::new();
     if let Some(policy) = draft.policy.filter(|policy| policy.path.exists()) {
         match policies::load_folder(&policy.path) {
@@ -58,6 +59,7 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
                 let engines = draft.engines.as_ref().and_then(|settings| engines::all(settings).ok());
                 let engines = engines.or_else(|| engines::all(&engines::Settings::default()).ok()).unwrap_or_default();
                 problems.extend(ground::uses(&set, &draft.connections, &engines));
+                problems.extend(hooks::idle(&set, &draft.hooks));
                 match ground::sources(&set, &policy.path) {
                     Ok(sources) => problems.extend(ground::files(&sources).await),
                     Err(error) => problems.push(error.to_string()),
