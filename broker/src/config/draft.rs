@@ -9,7 +9,8 @@ use toml::{Table, Value};
 use super::{Config, Connection, Hook, Limits, Listen, Policy, Problems, Seal, Verify};
 use crate::{engines, store, telemetry};
 
-const SECTIONS: &[&str] = &["listen", "database", "seal", "policy", "verify", "limits", "telemetry", "engine", "connection", "hook"];
+const SECTIONS: &[&str] =
+    &["listen", "database", "seal", "policy", "verify", "limits", "telemetry", "engine", "connection", "hook"];
 
 /// As much of a configuration as could be read, and everything that is wrong with it.
 #[derive(Debug, Default)]
@@ -122,9 +123,8 @@ impl Reader {
                 return BTreeMap::new();
             }
         };
-        let read = sections
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{kind}.{name}"), value)?)));
+        let read =
+            sections.into_iter().filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{kind}.{name}"), value)?)));
         read.collect()
     }
 

@@ -137,9 +137,9 @@ impl Hooks {
         if !proven {
             return Err(self.refused(issuer, "unproven", Code::HookUnproven.into()).into());
         }
-        let ends = sender.ended(shown.event.unwrap_or_default(), body).map_err(|what| {
-            self.refused(issuer, "unreadable", Refusal::new(Code::RequestMalformed).hint(what))
-        })?;
+        let ends = sender
+            .ended(shown.event.unwrap_or_default(), body)
+            .map_err(|what| self.refused(issuer, "unreadable", Refusal::new(Code::RequestMalformed).hint(what)))?;
         if ends.is_empty() {
             self.rooms.metrics.hook(issuer, "passed");
             return Ok(Received::Passed);

@@ -80,8 +80,7 @@ fn a_completed_job_of_github_ends_that_job_alone() {
 
 #[test]
 fn a_completed_run_of_github_ends_its_attempt() {
-    let attempt =
-        JobEnd { project: "637712".to_owned(), run: "18032711405".to_owned(), ended: Ended::Attempt("2".to_owned()) };
+    let attempt = JobEnd { project: "637712".to_owned(), run: "18032711405".to_owned(), ended: Ended::Attempt("2".to_owned()) };
     assert_eq!(ended("github", "workflow_run", &workflow_run()), Ok(vec![attempt]));
     let mut requested = workflow_run();
     requested["action"] = "requested".into();
@@ -175,8 +174,17 @@ fn github_proves_itself_by_the_signature_over_the_very_body() {
     assert!(!github.proves(&secret(), &right, format!("{body} ").as_bytes()));
     assert!(!github.proves(&Secret::from("it-is-another-secret"), &right, body.as_bytes()));
     let digits = right.strip_prefix("sha256=").unwrap();
-    let wrong = ["", "sha256=", digits, &format!("sha1={digits}"), &right[..right.len() - 2], &format!("{right}00"),
-        &format!("sha256= {digits}"), &signature("", body.as_bytes()), SECRET_TEXT];
+    let wrong = [
+        "",
+        "sha256=",
+        digits,
+        &format!("sha1={digits}"),
+        &right[..right.len() - 2],
+        &format!("{right}00"),
+        &format!("sha256= {digits}"),
+        &signature("", body.as_bytes()),
+        SECRET_TEXT,
+    ];
     for wrong in wrong {
         assert!(!github.proves(&secret(), wrong, body.as_bytes()), "{wrong:?}");
     }

@@ -68,8 +68,7 @@ async fn note(store: &Store, ends: &[JobEnd]) -> u64 {
 async fn found(store: &Store) -> Vec<Uuid> {
     let now = store.system().now();
     let due = store.claim_job_ends(now, now, 100).await.unwrap();
-    let mut found: Vec<Uuid> =
-        store.sessions_of_ended_jobs(&due).await.unwrap().iter().map(|outlived| outlived.id).collect();
+    let mut found: Vec<Uuid> = store.sessions_of_ended_jobs(&due).await.unwrap().iter().map(|outlived| outlived.id).collect();
     found.sort();
     found
 }
