@@ -103,6 +103,11 @@ mod tests {
         url = "postgres://admin@localhost/stock"
         allowed_roles = ["*"]
         statements = { ro = { create = ["grant ro to {{name}}"] } }
+        [hook.ci]
+        secret_file = "ci.hook"
+        former_secret_file = "absent.hook"
+        [hook.nobody]
+        secret_file = "nobody.hook"
     "#;
 
     const POLICY: &str = r#"
@@ -148,7 +153,8 @@ mod tests {
         write("daypass.toml", CONFIG);
         write("policies/policy.toml", POLICY);
         write("policies/keys.json", "{}");
-        for name in ["tls.pem", "tls.key", "root.key"] {
+        write("nobody.hook", "a-secret-that-is-long-enough\n");
+        for name in ["tls.pem", "tls.key", "root.key", "ci.hook"] {
             write(name, "nothing of use");
         }
         let (told, _) = problems(&folder.path().join("daypass.toml")).await;
@@ -161,6 +167,10 @@ mod tests {
             "credential `c`: the configuration has no [connection.gone]",
             "ca.pem",
             "keys.json",
+            "ci.hook: a hook's secret has at least 16 characters",
+            "absent.hook does not exist",
+            "[hook.ci]: issuers of kind generic send nothing",
+            "[hook.nobody]: the policy set has no issuer",
         ];
         for words in expected {
             assert!(told.iter().any(|problem| problem.contains(words)), "{words}: {told:#?}");

@@ -1,7 +1,7 @@
 //! The secrets of webhooks, and what is wrong with their sections.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use domain::policy::PolicySet;
@@ -38,7 +38,7 @@ pub(super) fn idle(set: &PolicySet, configured: &BTreeMap<String, Hook>) -> Vec<
     configured.keys().filter_map(what).collect()
 }
 
-fn secret(name: &str, path: &PathBuf) -> Result<domain::secret::Secret<String>> {
+fn secret(name: &str, path: &Path) -> Result<domain::secret::Secret<String>> {
     let secret = tools::secret_file(path).with_context(|| format!("[hook.{name}]"))?;
     hooks::check_secret(&secret).map_err(|what| anyhow::anyhow!("[hook.{name}] {}: {what}", path.display()))?;
     Ok(secret)

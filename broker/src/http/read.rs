@@ -110,3 +110,23 @@ pub fn trim_token(token: &str) -> &str {
     let token = token.strip_suffix('\n').unwrap_or(token);
     token.strip_suffix('\r').unwrap_or(token)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_may_be_large_take_places_and_others_none() {
+        let large = Large { most: 4 * BODY_LIMIT, places: Arc::new(Semaphore::new(1)) };
+        let sized = |size: usize| Body::from(vec![0; size]);
+        let held = large.place(&sized(BODY_LIMIT + 1)).unwrap();
+        assert!(held.is_some());
+        let unknown = Body::from_stream(sized(1).into_data_stream());
+        for waits in [sized(BODY_LIMIT + 1), unknown] {
+            assert_eq!(large.place(&waits).unwrap_err().code, Code::Overloaded);
+        }
+        assert!(large.place(&sized(BODY_LIMIT)).unwrap().is_none(), "a usual one goes on");
+        drop(held);
+        assert!(large.place(&sized(BODY_LIMIT + 1)).unwrap().is_some());
+    }
+}
