@@ -19,15 +19,17 @@ use crate::config::{self, Config};
 use crate::engines;
 use crate::engines::engine::Bench;
 use crate::http::edge::{Edge, EdgeLimits};
-use crate::http::layers::{Door, guarded};
+use crate::http::layers::{Door, guarded, watched};
 use crate::http::tls::Certificate;
-use crate::http::{admin, native, openapi, ops};
+use crate::http::{admin, hooks as hooks_door, native, openapi, ops};
 use crate::oidc::Verifier;
 use crate::oidc::keys::KeyCache;
 use crate::outbound::Outbound;
 use crate::service::denials::Denials;
 use crate::service::exchange::Exchange;
 use crate::service::explain::Explain;
+use crate::service::hooks::{Hooks, Keys as HookKeys};
+use crate::service::job_ends::JobEnds;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
@@ -42,10 +44,11 @@ use crate::store::Store;
 use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
-use crate::workers::{ClockWatch, ConnectionWatch, Expiry, KeyFetch, KeyHealth, Sealer, Sweep, TallyFlush};
+use crate::workers::{ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Sealer, Sweep, TallyFlush};
 
 mod check;
 mod ground;
+mod hooks;
 mod signals;
 mod tools;
 
@@ -102,6 +105,7 @@ pub struct House {
     rooms: Arc<Rooms>,
     keys: Arc<KeyCache>,
     upkeep: Upkeep,
+    job_ends: JobEnds,
     readiness: Readiness,
     certificate: Option<Arc<Certificate>>,
     ops: Ops,
@@ -139,7 +143,7 @@ impl House {
         stop: &CancellationToken,
     ) -> Result<Option<Self>> {
         let metrics = telemetry.metrics.clone();
-        let Ground { set, sources, connections } = Ground::read(config).await?;
+        let Ground { set, sources, connections, hooks } = Ground::read(config).await?;
         let certificate = match &config.listen.tls {
             Some(tls) => Some(Arc::new(Certificate::load(&tls.cert, &tls.key, tls.min_version == config::TlsVersion::V12)?)),
             None => None,
@@ -172,6 +176,7 @@ impl House {
             limiter: Limiter::new(config.limits.rate),
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
             leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone())?,
+            hooks: HookKeys::new(hooks),
             policies,
             engines,
             bench,
@@ -180,18 +185,21 @@ impl House {
             system: system.clone(),
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
+        let job_ends = JobEnds::new(rooms.clone());
         remember_start(&rooms, run).await?;
 
         let mut edges = Vec::new();
         if run != Run::Worker {
-            let door = || {
+            let door_for = |large| {
                 Arc::new(Door {
                     system: system.clone(),
                     metrics: metrics.clone(),
                     in_flight: Arc::new(Semaphore::new(config.limits.in_flight)),
                     deadline: Duration::from_secs(10),
+                    large,
                 })
             };
+            let door = || door_for(None);
             let sessions = Sessions::new(rooms.clone());
             let native = native::Native {
                 exchange: Exchange::new(rooms.clone()),
@@ -206,12 +214,15 @@ impl House {
                 explain: Explain::new(rooms.clone()),
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
-            let native = guarded(native, door()).merge(ops::health(readiness.clone()));
+            // Deliveries take nobody else's place.
+            let hooks = hooks_door::router(Hooks::new(rooms.clone(), job_ends.clone()));
+            let hooks = watched(hooks, door_for(Some(hooks_door::bodies())));
+            let native = guarded(native, door()).merge(hooks).merge(ops::health(readiness.clone()));
             let admin = guarded(admin::router(admin).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
         }
-        Ok(Some(Self { run, rooms, keys, upkeep, readiness, certificate, ops, edges, limits }))
+        Ok(Some(Self { run, rooms, keys, upkeep, job_ends, readiness, certificate, ops, edges, limits }))
     }
 
     /// Where each listener really is, by name: a port of 0 in the configuration means any.
@@ -239,6 +250,7 @@ impl House {
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {
             start(Expiry { leases: rooms.leases.clone() }, metrics, &workers, &working);
+            start(JobEndings { ends: self.job_ends.clone() }, metrics, &workers, &working);
             start(Sweep { upkeep: upkeep() }, metrics, &workers, &working);
             start(Sealer { upkeep: upkeep() }, metrics, &workers, &working);
         }

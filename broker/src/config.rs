@@ -15,8 +15,10 @@ use crate::{engines, service, store, telemetry};
 
 mod check;
 mod draft;
+mod hook;
 
 pub use draft::Draft;
+pub use hook::Hook;
 
 /// What `daypass-broker serve` needs to know.
 #[derive(Debug)]
@@ -30,6 +32,7 @@ pub struct Config {
     pub telemetry: telemetry::Config,
     pub engines: engines::Settings,
     pub connections: BTreeMap<String, Connection>,
+    pub hooks: BTreeMap<String, Hook>,
 }
 
 /// `[listen]`: addresses and the certificate.

@@ -172,6 +172,7 @@ pub struct Metrics {
     clock_offset: Gauge<f64>,
     connections: UpDownCounter<i64>,
     shed: Counter<u64>,
+    hooks: Counter<u64>,
     alarms: Counter<u64>,
 }
 
@@ -218,6 +219,10 @@ impl Metrics {
                 .with_description("Open connections by listener")
                 .build(),
             shed: meter.u64_counter("daypass_shed").with_description("Connections and requests turned away, by reason").build(),
+            hooks: meter
+                .u64_counter("daypass_hook_deliveries")
+                .with_description("Deliveries of CI systems, by issuer name and outcome")
+                .build(),
             alarms: meter.u64_counter("daypass_alarms").with_description("What needs an operator's eye, by kind").build(),
         }
     }
@@ -269,6 +274,11 @@ impl Metrics {
 
     pub fn shed(&self, reason: &'static str) {
         self.shed.add(1, &[KeyValue::new("reason", reason)]);
+    }
+
+    /// `issuer` is a name of the configuration, or empty.
+    pub fn hook(&self, issuer: &str, outcome: &'static str) {
+        self.hooks.add(1, &[KeyValue::new("issuer", issuer.to_owned()), KeyValue::new("outcome", outcome)]);
     }
 
     pub fn alarm(&self, kind: &'static str) {

@@ -111,6 +111,9 @@ codes! {
     RunnerNotAllowed "runner_not_allowed" Denied
         "The job runs on a self-hosted runner."
         "Use a hosted runner, or have the policy waive self-hosted-runner with a reason.";
+    JobEnded "job_ended" Denied
+        "The CI system has reported the job that this token was made for as over."
+        "Exchange a token while its job runs; what is left after a job needs a job of its own.";
     CredentialUnknown "credential_unknown" Denied
         "The role has no such credential."
         "Name credentials of the role, or none to get all of them.";
@@ -135,6 +138,9 @@ codes! {
     SessionMissing "session_missing" Unauthenticated
         "This request needs a session token."
         "Send Authorization: Bearer with the session token of an exchange.";
+    HookUnproven "hook_unproven" Unauthenticated
+        "The delivery does not prove that it comes from the CI system."
+        "Compare the webhook's secret in the CI system with the file that the hook's secret_file names.";
     RightMissing "right_missing" Denied
         "The session does not hold the right that this request needs."
         "Use a role whose operator credential lists the right that the hint names.";

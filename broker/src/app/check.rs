@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Result, bail};
 
-use super::{ground, tools};
+use super::{ground, hooks, tools};
 use crate::config::{Draft, Problems, TlsVersion};
 use crate::engines;
 use crate::http::tls::Certificate;
@@ -50,6 +50,7 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
             tell(path, &format!("{error:#}"));
         }
     }
+    problems.extend(hooks::wrong(&draft.hooks));
     let mut about = String::new();
     if let Some(policy) = draft.policy.filter(|policy| policy.path.exists()) {
         match policies::load_folder(&policy.path) {
@@ -58,6 +59,7 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
                 let engines = draft.engines.as_ref().and_then(|settings| engines::all(settings).ok());
                 let engines = engines.or_else(|| engines::all(&engines::Settings::default()).ok()).unwrap_or_default();
                 problems.extend(ground::uses(&set, &draft.connections, &engines));
+                problems.extend(hooks::idle(&set, &draft.hooks));
                 match ground::sources(&set, &policy.path) {
                     Ok(sources) => problems.extend(ground::files(&sources).await),
                     Err(error) => problems.push(error.to_string()),
@@ -101,6 +103,11 @@ mod tests {
         url = "postgres://admin@localhost/stock"
         allowed_roles = ["*"]
         statements = { ro = { create = ["grant ro to {{name}}"] } }
+        [hook.ci]
+        secret_file = "ci.hook"
+        former_secret_file = "absent.hook"
+        [hook.nobody]
+        secret_file = "nobody.hook"
     "#;
 
     const POLICY: &str = r#"
@@ -146,7 +153,8 @@ mod tests {
         write("daypass.toml", CONFIG);
         write("policies/policy.toml", POLICY);
         write("policies/keys.json", "{}");
-        for name in ["tls.pem", "tls.key", "root.key"] {
+        write("nobody.hook", "a-secret-that-is-long-enough\n");
+        for name in ["tls.pem", "tls.key", "root.key", "ci.hook"] {
             write(name, "nothing of use");
         }
         let (told, _) = problems(&folder.path().join("daypass.toml")).await;
@@ -159,6 +167,10 @@ mod tests {
             "credential `c`: the configuration has no [connection.gone]",
             "ca.pem",
             "keys.json",
+            "ci.hook: a hook's secret has at least 16 characters",
+            "absent.hook does not exist",
+            "[hook.ci]: issuers of kind generic send nothing",
+            "[hook.nobody]: the policy set has no issuer",
         ];
         for words in expected {
             assert!(told.iter().any(|problem| problem.contains(words)), "{words}: {told:#?}");

@@ -8,7 +8,7 @@ use domain::audit::Kind;
 use domain::credentials::engine::Reach;
 use domain::policy::PolicySet;
 
-use super::tools;
+use super::{hooks, tools};
 use crate::audit::log;
 use crate::config::{self, Config};
 use crate::crypto::jws::KeySet;
@@ -16,6 +16,7 @@ use crate::engines::engine::EngineError;
 use crate::engines::{self, Engines};
 use crate::oidc::keys::{Place, Source};
 use crate::oidc::trust;
+use crate::service::hooks::Secrets;
 use crate::service::policies;
 use crate::store::{Connection, Store};
 
@@ -25,6 +26,7 @@ pub(super) struct Ground {
     pub(super) set: PolicySet,
     pub(super) sources: Vec<Source>,
     pub(super) connections: Vec<Connection>,
+    pub(super) hooks: Secrets,
 }
 
 impl Ground {
@@ -43,10 +45,15 @@ impl Ground {
             .collect();
         let mut doubts = uses(&set, &config.connections, &engines::all(&config.engines)?);
         doubts.extend(files(&sources).await);
+        let secrets = hooks::read(&config.hooks)?;
+        let idle = hooks::idle(&set, &config.hooks);
         for doubt in doubts {
             tracing::warn!(doubt, "exchanges of a role or an issuer will fail");
         }
-        Ok(Self { set, sources, connections: connections? })
+        for hook in idle {
+            tracing::warn!(hook, "deliveries will be turned away");
+        }
+        Ok(Self { set, sources, connections: connections?, hooks: secrets })
     }
 }
 

@@ -34,7 +34,7 @@ pub fn hangups() -> std::io::Result<Signal> {
     signal(SignalKind::hangup())
 }
 
-/// On SIGHUP the policy folder, the connections and the certificate are read again; the certificate also every minute, so
+/// On SIGHUP the policy folder, the connections, the secrets of webhooks and the certificate are read again; the certificate also every minute, so
 /// that a renewal by a tool that sends no signal is seen. What cannot be used never replaces what is in use.
 pub(super) async fn reload_on_signal(
     mut hangup: Signal,
@@ -65,10 +65,11 @@ pub(super) async fn reload_on_signal(
 /// Reads everything before it changes anything: half of a new configuration is worse than the whole old one.
 async fn reload(file: &Path, rooms: &Rooms, keys: &KeyCache) -> Result<bool> {
     let config = config::load(file)?;
-    let Ground { set, sources, connections } = Ground::read(&config).await?;
+    let Ground { set, sources, connections, hooks } = Ground::read(&config).await?;
     ground::adopt(&rooms.store, &connections).await?;
     let changed = rooms.policies.activate(set, &config.policy.path.display().to_string()).await.map_err(plain)?;
     keys.configure(sources);
+    rooms.hooks.replace(hooks);
     Ok(changed)
 }
 

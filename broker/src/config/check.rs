@@ -54,6 +54,7 @@ impl Draft {
                 Err(error) => problems.push(words(&error)),
             }
         }
+        self.hooks.values_mut().flat_map(super::Hook::files_mut).for_each(|path| settle(path, problems));
         for (name, connection) in &mut self.connections {
             connection.password_file.iter_mut().for_each(|path| settle(path, problems));
             if let Some(Value::String(ca_file)) = connection.settings.get_mut("ca_file") {

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{Config, Connection, Limits, Listen, Policy, Problems, Seal, Verify};
+use super::{Config, Connection, Hook, Limits, Listen, Policy, Problems, Seal, Verify};
 use crate::{engines, store, telemetry};
 
-const SECTIONS: &[&str] = &["listen", "database", "seal", "policy", "verify", "limits", "telemetry", "engine", "connection"];
+const SECTIONS: &[&str] =
+    &["listen", "database", "seal", "policy", "verify", "limits", "telemetry", "engine", "connection", "hook"];
 
 /// As much of a configuration as could be read, and everything that is wrong with it.
 #[derive(Debug, Default)]
@@ -24,6 +25,7 @@ pub struct Draft {
     pub telemetry: Option<telemetry::Config>,
     pub engines: Option<engines::Settings>,
     pub connections: BTreeMap<String, Connection>,
+    pub hooks: BTreeMap<String, Hook>,
     pub problems: Vec<String>,
 }
 
@@ -50,7 +52,8 @@ impl Draft {
             limits: reader.section_or_default("limits"),
             telemetry: reader.section_or_default("telemetry"),
             engines: reader.section_or_default("engine"),
-            connections: reader.connections(),
+            connections: reader.named("connection"),
+            hooks: reader.named("hook"),
             problems: reader.problems,
         };
         draft.check(file.parent().unwrap_or(Path::new("")));
@@ -70,10 +73,11 @@ impl Draft {
                 telemetry: Some(telemetry),
                 engines: Some(engines),
                 connections,
+                hooks,
                 problems,
                 ..
             } if problems.is_empty() => {
-                Ok(Config { listen, database, seal, policy, verify, limits, telemetry, engines, connections })
+                Ok(Config { listen, database, seal, policy, verify, limits, telemetry, engines, connections, hooks })
             }
             Self { file, problems, .. } => Err(Problems { file, problems }),
         }
@@ -109,18 +113,18 @@ impl Reader {
         }
     }
 
-    fn connections(&mut self) -> BTreeMap<String, Connection> {
-        let sections = match self.table.remove("connection") {
+    /// The sections `[kind.NAME]`.
+    fn named<T: DeserializeOwned>(&mut self, kind: &str) -> BTreeMap<String, T> {
+        let sections = match self.table.remove(kind) {
             None => return BTreeMap::new(),
             Some(Value::Table(sections)) => sections,
             Some(_) => {
-                self.problems.push("[connection] needs a name: write [connection.NAME]".to_owned());
+                self.problems.push(format!("[{kind}] needs a name: write [{kind}.NAME]"));
                 return BTreeMap::new();
             }
         };
-        let read = sections
-            .into_iter()
-            .filter_map(|(name, value)| Some((name.clone(), self.read(&format!("connection.{name}"), value)?)));
+        let read =
+            sections.into_iter().filter_map(|(name, value)| Some((name.clone(), self.read(&format!("{kind}.{name}"), value)?)));
         read.collect()
     }
 

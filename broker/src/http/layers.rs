@@ -36,6 +36,8 @@ pub struct Door {
     pub metrics: Metrics,
     pub in_flight: Arc<Semaphore>,
     pub deadline: Duration,
+    /// Where bodies may be larger than [`BODY_LIMIT`].
+    pub large: Option<read::Large>,
 }
 
 /// A place among the requests in flight. Work that outlives its request keeps a copy, so that it goes on being counted.
@@ -44,11 +46,15 @@ pub struct Seat {
     _held: Arc<OwnedSemaphorePermit>,
 }
 
-/// Puts the door in front of every route of `router`.
+/// Puts the door in front of every route of `router` and of all that has none.
 pub fn guarded(router: Router, door: Arc<Door>) -> Router {
     // A fallback of its own, because the one that axum brings is lost where routers are merged, and its layers with it.
+    watched(router.fallback(|| async { axum::http::StatusCode::NOT_FOUND }), door)
+}
+
+/// Puts the door in front of the routes of `router`, which is to be merged into a guarded one.
+pub fn watched(router: Router, door: Arc<Door>) -> Router {
     router
-        .fallback(|| async { axum::http::StatusCode::NOT_FOUND })
         .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
             let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
             tracing::error!(panic = words.unwrap_or("unknown"), "a handler panicked; this is a defect");
@@ -84,7 +90,15 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
     let answered = async {
         // The whole body first: a client that sends it slowly takes nobody's place.
         let (parts, body) = request.into_parts();
-        let body = match timeout_at(deadline, read::body(body)).await {
+        let _place = match door.large.as_ref().map(|large| large.place(&body)).transpose() {
+            Ok(place) => place,
+            Err(refusal) => {
+                door.metrics.shed("body");
+                return context.refusal(&refusal);
+            }
+        };
+        let most = door.large.as_ref().map_or(BODY_LIMIT, |large| large.most);
+        let body = match timeout_at(deadline, read::all(body, most)).await {
             Ok(Ok(body)) => body,
             Ok(Err(refusal)) => return context.refusal(&refusal),
             Err(_) => {

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod edge;
+pub mod hooks;
 pub mod layers;
 pub mod native;
 pub mod openapi;

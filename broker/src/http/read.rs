@@ -1,5 +1,6 @@
 //! Reading requests: bodies, headers, durations, each with the refusal that names the field.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
@@ -7,13 +8,14 @@ use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use domain::refusal::{Code, Refusal};
 use serde::de::DeserializeOwned;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::layers::BODY_LIMIT;
 
 /// The body as JSON of type `T`. An empty body is an empty object.
 pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
     let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
-    if !kind.is_none_or(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))) {
+    if !kind.is_none_or(is_json) {
         return Err(Refusal::new(Code::RequestMalformed).hint("send Content-Type: application/json"));
     }
     let bytes = self::body(body).await?;
@@ -31,13 +33,41 @@ pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Resul
     })
 }
 
-/// The whole body. One that says it is too large is not read at all.
+/// Whether a `Content-Type` is that of JSON.
+pub fn is_json(kind: &str) -> bool {
+    kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
+}
+
+/// A door whose bodies may be larger than usual, so many at a time.
+#[derive(Clone, Debug)]
+pub struct Large {
+    pub most: usize,
+    pub places: Arc<Semaphore>,
+}
+
+impl Large {
+    /// A place for a body that may be larger than usual; none is needed for one that says that it is not.
+    pub fn place(&self, body: &Body) -> Result<Option<OwnedSemaphorePermit>, Refusal> {
+        let usual = u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX);
+        if HttpBody::size_hint(body).upper().is_some_and(|upper| upper <= usual) {
+            return Ok(None);
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        place.map(Some).map_err(|_| Refusal::new(Code::Overloaded).retry_after(1))
+    }
+}
+
+/// The whole body.
 pub async fn body(body: Body) -> Result<Bytes, Refusal> {
-    let most = u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX);
-    if HttpBody::size_hint(&body).lower() > most {
+    all(body, BODY_LIMIT).await
+}
+
+/// The whole body, up to so many bytes. One that says it is too large is not read at all.
+pub async fn all(body: Body, most: usize) -> Result<Bytes, Refusal> {
+    if HttpBody::size_hint(&body).lower() > u64::try_from(most).unwrap_or(u64::MAX) {
         return Err(Code::RequestTooLarge.into());
     }
-    axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|error| {
+    axum::body::to_bytes(body, most).await.map_err(|error| {
         let cause = std::error::Error::source(&error);
         let full = cause.and_then(|cause| cause.downcast_ref::<http_body_util::LengthLimitError>()).is_some();
         if full { Refusal::new(Code::RequestTooLarge) } else { Refusal::new(Code::RequestMalformed).hint("the body ended early") }
@@ -79,4 +109,24 @@ pub fn ttl(text: Option<&str>) -> Result<Option<Duration>, Refusal> {
 pub fn trim_token(token: &str) -> &str {
     let token = token.strip_suffix('\n').unwrap_or(token);
     token.strip_suffix('\r').unwrap_or(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_may_be_large_take_places_and_others_none() {
+        let large = Large { most: 4 * BODY_LIMIT, places: Arc::new(Semaphore::new(1)) };
+        let sized = |size: usize| Body::from(vec![0; size]);
+        let held = large.place(&sized(BODY_LIMIT + 1)).unwrap();
+        assert!(held.is_some());
+        let unknown = Body::from_stream(sized(1).into_data_stream());
+        for waits in [sized(BODY_LIMIT + 1), unknown] {
+            assert_eq!(large.place(&waits).unwrap_err().code, Code::Overloaded);
+        }
+        assert!(large.place(&sized(BODY_LIMIT)).unwrap().is_none(), "a usual one goes on");
+        drop(held);
+        assert!(large.place(&sized(BODY_LIMIT + 1)).unwrap().is_some());
+    }
 }

@@ -40,6 +40,7 @@ impl Error {
             WriteError::Quota => Code::LeaseQuotaExceeded.into(),
             WriteError::Moved => Refusal::new(Code::CredentialNotAvailable).retry_after(5).into(),
             WriteError::SessionEnded => Code::SessionUnknown.into(),
+            WriteError::JobEnded => Code::JobEnded.into(),
             WriteError::Store(error) => error.into(),
         }
     }

@@ -286,6 +286,7 @@ impl Exchange {
                     continue;
                 }
                 Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
+                Err(WriteError::JobEnded) => Code::JobEnded.into(),
                 Err(error) => return Err(Error::from_write(error)),
             };
             rooms.denials.record(&case.refused(), &refusal).await;

@@ -8,6 +8,8 @@ pub mod denials;
 pub mod error;
 pub mod exchange;
 pub mod explain;
+pub mod hooks;
+pub mod job_ends;
 pub mod leases;
 pub mod limiter;
 pub mod making;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::refusal::Refusal;
 
 use super::denials::Denials;
+use super::hooks::Keys as HookKeys;
 use super::leases::Leases;
 use super::limiter::Limiter;
 use super::policies::Policies;
@@ -27,6 +28,7 @@ pub struct Rooms {
     pub bench: Bench,
     pub store: Store,
     pub leases: Leases,
+    pub hooks: HookKeys,
     pub metrics: Metrics,
 }
 

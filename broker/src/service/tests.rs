@@ -34,6 +34,7 @@ use crate::store::tests::open;
 use crate::telemetry::{self, Telemetry};
 
 mod exchange;
+mod hooks;
 mod operators;
 mod reached;
 mod taking_back;
@@ -182,6 +183,7 @@ impl House {
             limiter: Limiter::new(rate),
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
             leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone()).unwrap(),
+            hooks: super::hooks::Keys::default(),
             engines,
             bench,
             store,

@@ -119,6 +119,7 @@ impl Upkeep {
         self.rooms.leases.watch_overdue().await?;
         let full = SWEEP_BATCH.unsigned_abs();
         while store.forget_uses(now, SWEEP_BATCH).await? == full {}
+        while store.forget_job_ends(now, SWEEP_BATCH).await? == full {}
         while store.forget_leases(now - KEPT, SWEEP_BATCH).await? == full {}
         while store.forget_sessions(now - KEPT, SWEEP_BATCH).await? == full {}
         while store.forget_denials(now - COUNTS_KEPT, SWEEP_BATCH).await? == full {}

@@ -32,6 +32,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("secret_versions", "select, insert, delete, update (sealed, generation, deleted_at, destroyed)"),
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
     ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
+    ("job_ends", "select, insert, delete, update (look_at)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
 ];
 

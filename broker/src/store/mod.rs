@@ -21,6 +21,7 @@ mod data_keys;
 pub mod denials;
 mod error;
 mod issuer_keys;
+pub mod job_ends;
 pub mod leases;
 mod line;
 mod migrate;

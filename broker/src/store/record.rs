@@ -125,6 +125,9 @@ pub enum WriteError {
     /// The session that was to get leases has ended.
     #[error("the session has ended")]
     SessionEnded,
+    /// The job whose session was to be opened is over.
+    #[error("the job has ended")]
+    JobEnded,
     #[error(transparent)]
     Store(#[from] StoreError),
 }

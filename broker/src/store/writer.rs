@@ -82,6 +82,7 @@ enum Verdict {
     Crowded,
     Moved,
     SessionEnded,
+    JobEnded,
 }
 
 /// Starts the task; it ends when the last handle is gone.
@@ -253,6 +254,7 @@ fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
         Verdict::Quota | Verdict::Crowded => Err(WriteError::Quota),
         Verdict::Moved => Err(WriteError::Moved),
         Verdict::SessionEnded => Err(WriteError::SessionEnded),
+        Verdict::JobEnded => Err(WriteError::JobEnded),
     };
     // A caller that has gone away leaves a pending lease, which the sweep takes back.
     let _ = job.answer.send(answer);

@@ -3,6 +3,7 @@
 mod clock;
 mod connections;
 mod expiry;
+mod job_ends;
 mod key_health;
 mod keys;
 mod sealer;
@@ -13,6 +14,7 @@ pub mod worker;
 pub use clock::ClockWatch;
 pub use connections::ConnectionWatch;
 pub use expiry::Expiry;
+pub use job_ends::JobEndings;
 pub use key_health::KeyHealth;
 pub use keys::KeyFetch;
 pub use sealer::Sealer;

@@ -56,8 +56,13 @@ impl House {
         broker::app::install_providers();
         let quiet = Config { level: "off".to_owned(), ..Config::default() };
         let metrics = Telemetry::start(&quiet, "test").unwrap().metrics;
-        let door =
-            Door { system: System::real().0, metrics: metrics.clone(), in_flight: Arc::new(Semaphore::new(in_flight)), deadline };
+        let door = Door {
+            system: System::real().0,
+            metrics: metrics.clone(),
+            in_flight: Arc::new(Semaphore::new(in_flight)),
+            deadline,
+            large: None,
+        };
         let (entered, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let (count, wait) = (entered.clone(), gate.clone());
         let router = Router::new()

@@ -4,7 +4,7 @@ use super::*;
 use crate::store::{NewLease, Record};
 
 /// Until `done`, or some seconds have gone by.
-async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
     for _ in 0..500 {
         if done().await {
             return;

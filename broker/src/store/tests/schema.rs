@@ -122,6 +122,7 @@ async fn serve(store: &Store) {
     assert!(tx.delete_connection("shop").await.unwrap());
     tx.commit().await.unwrap();
     others::policy_bootstrap_keys_and_denials(store).await;
+    job_ends::note_look_and_forget(store).await;
     store.rotate(|_| audit(store, Kind::KeyRotated)).await.unwrap();
     while !store.rewrap(10).await.unwrap().done {}
     store.retire(now, |_| audit(store, Kind::KeyRetired)).await.unwrap();

@@ -76,6 +76,15 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             select h.n, 'session_ended' from unnest($28::integer[], $27::uuid[]) as h (n, id)
                 where not exists (select from held where held.id = h.id and held.ended_at is null)
             union all
+            select s.n, 'job_ended'
+                from unnest($30::integer[], $34::text[], $36::text[], $38::text[], $39::text[], $40::text[])
+                    as s (n, issuer, project, run, attempt, job)
+                where exists (
+                    select from daypass.job_ends e
+                    where e.run = s.run and e.project = s.project and e.issuer = s.issuer
+                      and case when s.job is null then e.job = '' and e.attempt = s.attempt
+                          else e.attempt = '' and e.job = s.job end)
+            union all
             select n, case when bool_or(alone) then 'quota' else 'crowded' end from crowd where together group by n
         ),
 
@@ -215,6 +224,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             (false, Some("quota")) => Verdict::Quota,
             (false, Some("crowded")) => Verdict::Crowded,
             (false, Some("session_ended")) => Verdict::SessionEnded,
+            (false, Some("job_ended")) => Verdict::JobEnded,
             (false, Some(_)) => Verdict::Moved,
         };
         if let Some(held) = usize::try_from(row.n).ok().and_then(|n| verdicts.get_mut(n)) {

@@ -1,0 +1,181 @@
+//! Deliveries of CI systems that tell of jobs: proven, read, noted.
+//!
+//! A delivery can only take away: who knows a hook's secret can end the sessions of that issuer's jobs before their time and
+//! nothing else. So a delivery that comes twice, late, or before its exchange does no harm.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use domain::policy::Issuer;
+use domain::refusal::{Code, Refusal};
+use domain::secret::Secret;
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use super::error::Error;
+use super::job_ends::JobEnds;
+use super::rooms::Rooms;
+use crate::store::job_ends::Noted;
+
+mod github;
+mod gitlab;
+mod sender;
+
+pub use sender::{Headers, Sender};
+
+/// Deliveries of one hook that end something, in a minute and at once.
+const A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5_999);
+/// The most jobs that one delivery may speak of.
+const JOBS: usize = 10_000;
+/// The longest name of a delivery that is remembered.
+const DELIVERY: usize = 64;
+/// The fewest bytes of a secret.
+const SECRET: usize = 16;
+/// How long a job's end is remembered beyond the life of its last token and twice the leeway.
+const MARGIN: i64 = 30;
+
+/// The CI systems that send deliveries, by the kind of their issuer.
+pub fn sender(kind: &str) -> Option<&'static dyn Sender> {
+    match kind {
+        domain::issuers::github::NAME => Some(&github::GitHub),
+        domain::issuers::gitlab::NAME => Some(&gitlab::GitLab),
+        _ => None,
+    }
+}
+
+/// What is wrong with a secret, if anything: an empty one proves nothing, and a header has to carry it.
+pub fn check_secret(secret: &Secret<String>) -> Result<(), &'static str> {
+    let text = secret.expose();
+    if text.len() < SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a hook's secret has at least 16 characters, all of them printable ASCII without spaces");
+    }
+    Ok(())
+}
+
+/// The secrets of each hook, by the issuer's name. While one is being replaced there are two.
+pub type Secrets = BTreeMap<String, Vec<Secret<String>>>;
+
+/// The secrets that count now. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Keys(Arc<ArcSwap<BTreeMap<String, Arc<Hook>>>>);
+
+/// What is known of one hook.
+#[derive(Debug)]
+struct Hook {
+    secrets: Vec<Secret<String>>,
+    rate: DefaultDirectRateLimiter,
+}
+
+impl Keys {
+    pub fn new(secrets: Secrets) -> Self {
+        let keys = Self::default();
+        keys.replace(secrets);
+        keys
+    }
+
+    /// From now on these count, and no others.
+    pub fn replace(&self, secrets: Secrets) {
+        let hook = |secrets| Arc::new(Hook { secrets, rate: RateLimiter::direct(Quota::per_minute(A_MINUTE)) });
+        self.0.store(Arc::new(secrets.into_iter().map(|(issuer, secrets)| (issuer, hook(secrets))).collect()));
+    }
+
+    fn of(&self, issuer: &str) -> Option<Arc<Hook>> {
+        self.0.load().get(issuer).cloned()
+    }
+}
+
+/// What a delivery shows beside its body.
+#[derive(Clone, Copy, Debug)]
+pub struct Shown<'a> {
+    pub proof: Option<&'a str>,
+    pub event: Option<&'a str>,
+    pub delivery: Option<&'a str>,
+}
+
+/// What became of a delivery. Nothing in it tells what is known of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// It tells of a job's end.
+    Noted,
+    /// It tells of something else.
+    Passed,
+}
+
+/// Takes deliveries.
+#[derive(Clone, Debug)]
+pub struct Hooks {
+    rooms: Arc<Rooms>,
+    ends: JobEnds,
+}
+
+impl Hooks {
+    pub const fn new(rooms: Arc<Rooms>, ends: JobEnds) -> Self {
+        Self { rooms, ends }
+    }
+
+    /// The headers that deliveries of this issuer's CI system have, if it has a hook here.
+    pub fn headers(&self, issuer: &str) -> Result<Headers, Refusal> {
+        let kind = self.rooms.policies.active().issuer(issuer).and_then(|issuer| sender(issuer.kind.name()));
+        match kind.filter(|_| self.rooms.hooks.of(issuer).is_some()) {
+            Some(sender) => Ok(sender.headers()),
+            None => Err(self.refused("", "unknown", Code::NotFound.into())),
+        }
+    }
+
+    /// One delivery. What it tells is durable when this returns, and carried out by whichever replica comes first.
+    pub async fn receive(&self, issuer: &str, shown: Shown<'_>, body: &[u8]) -> Result<Received, Error> {
+        let set = self.rooms.policies.active();
+        let known = set.issuer(issuer).and_then(|held| Some((held, sender(held.kind.name())?)));
+        let Some(((held, sender), hook)) = known.zip(self.rooms.hooks.of(issuer)) else {
+            return Err(self.refused("", "unknown", Code::NotFound.into()).into());
+        };
+        // All are tried, so that the time it takes does not tell which one it was.
+        let proof = shown.proof.unwrap_or_default();
+        let proven = hook.secrets.iter().fold(false, |proven, secret| sender.proves(secret, proof, body) | proven);
+        if !proven {
+            return Err(self.refused(issuer, "unproven", Code::HookUnproven.into()).into());
+        }
+        let ends = sender
+            .ended(shown.event.unwrap_or_default(), body)
+            .map_err(|what| self.refused(issuer, "unreadable", Refusal::new(Code::RequestMalformed).hint(what)))?;
+        if ends.is_empty() {
+            self.rooms.metrics.hook(issuer, "passed");
+            return Ok(Received::Passed);
+        }
+        if ends.len() > JOBS {
+            return Err(self.refused(issuer, "unreadable", Code::RequestTooLarge.into()).into());
+        }
+        if hook.rate.check().is_err() {
+            return Err(self.refused(issuer, "rate_limited", Refusal::new(Code::RateLimited).retry_after(60)).into());
+        }
+        let now = self.rooms.system.now();
+        let keep_until = now + tokens_live(held, self.rooms.verifier.leeway());
+        let delivery = name(shown.delivery.unwrap_or_default());
+        let new = self.ends.note(&Noted { issuer, delivery: &delivery, ends: &ends, now, keep_until }).await?;
+        self.rooms.metrics.hook(issuer, if new > 0 { "noted" } else { "repeated" });
+        Ok(Received::Noted)
+    }
+
+    /// A delivery that is turned away is counted: by issuer only where it is one of ours.
+    fn refused(&self, issuer: &str, outcome: &'static str, refusal: Refusal) -> Refusal {
+        self.rooms.metrics.hook(issuer, outcome);
+        refusal
+    }
+}
+
+/// How long after its job's end a token can be accepted at most.
+fn tokens_live(issuer: &Issuer, leeway: i64) -> Duration {
+    let longest = issuer.ages.lifetime.max(issuer.ages.age).saturating_add(2 * leeway).saturating_add(MARGIN);
+    Duration::from_secs(longest.unsigned_abs())
+}
+
+/// What a delivery is remembered by: what the sender calls it, where that is a plain name.
+fn name(text: &str) -> String {
+    let plain = (1..=DELIVERY).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if plain { text.to_owned() } else { "unnamed".to_owned() }
+}
+
+#[cfg(test)]
+mod tests;
