@@ -8,6 +8,7 @@ pub mod denials;
 pub mod error;
 pub mod exchange;
 pub mod explain;
+pub mod inventory;
 pub mod leases;
 pub mod limiter;
 pub mod making;
@@ -18,6 +19,7 @@ pub mod rooms;
 pub mod secrets;
 pub mod sessions;
 pub mod shelf;
+pub mod stops;
 pub mod subject;
 pub mod upkeep;
 

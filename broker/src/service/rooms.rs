@@ -8,6 +8,7 @@ use super::denials::Denials;
 use super::leases::Leases;
 use super::limiter::Limiter;
 use super::policies::Policies;
+use super::stops::Stops;
 use crate::engines::Engines;
 use crate::engines::engine::Bench;
 use crate::oidc::Verifier;
@@ -27,6 +28,7 @@ pub struct Rooms {
     pub bench: Bench,
     pub store: Store,
     pub leases: Leases,
+    pub stops: Stops,
     pub metrics: Metrics,
 }
 

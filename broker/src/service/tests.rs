@@ -182,6 +182,7 @@ impl House {
             limiter: Limiter::new(rate),
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
             leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone()).unwrap(),
+            stops: crate::service::stops::Stops::new(store.clone()),
             engines,
             bench,
             store,

@@ -23,7 +23,7 @@ const GRANTS: &[(&str, &str)] = &[
     (
         "leases",
         "select, insert, delete, \
-         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at)",
+         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at, revocation, marks)",
     ),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),
@@ -32,6 +32,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("secret_versions", "select, insert, delete, update (sealed, generation, deleted_at, destroyed)"),
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
     ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
+    ("stops", "select, insert, update (lifted_at)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
 ];
 
