@@ -18,20 +18,23 @@ pub(crate) use filter::point_in_time;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lease {
-    /// List the session's leases; with the operators' address, everybody's
+    /// List the session's leases; with --all or a condition everybody's, for operators
     List(Box<list::List>),
     /// Show all that is known of a lease, for operators
     Show {
         /// As `lease list` shows it
         id: String,
     },
-    /// Let a lease last longer, as far as the policy gives; with the operators' address, anybody's
+    /// Let a lease of the session last longer, as far as the policy gives
     Renew {
         /// As `lease list` shows it
         id: String,
         /// How long from now, such as 15m; as long as the policy gives unless told
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         ttl: Option<std::time::Duration>,
+        /// Anybody's lease, for operators
+        #[arg(long)]
+        any: bool,
     },
     /// Take one credential of the session back before its time
     Release {
@@ -48,7 +51,7 @@ pub(crate) async fn run(context: &Context, lease: Lease) -> Result<u8> {
     match lease {
         Lease::List(list) => list::run(context, *list).await?,
         Lease::Show { id } => list::show(context, &id).await?,
-        Lease::Renew { id, ttl } => renew(context, &id, ttl).await?,
+        Lease::Renew { id, ttl, any } => renew(context, &id, ttl, any).await?,
         Lease::Release { id } => {
             let released = context.broker_with_session()?.release_lease(&id, DEADLINE).await?;
             if context.out.is_json() { context.out.json(&released)? } else { show(context, &released.leases)? }
@@ -59,8 +62,7 @@ pub(crate) async fn run(context: &Context, lease: Lease) -> Result<u8> {
     Ok(0)
 }
 
-async fn renew(context: &Context, id: &str, ttl: Option<std::time::Duration>) -> Result<()> {
-    let operators = context.global.operator_address.is_some();
+async fn renew(context: &Context, id: &str, ttl: Option<std::time::Duration>, operators: bool) -> Result<()> {
     let api = if operators { context.operators()? } else { context.broker_with_session()? };
     let renewed = api.renew_lease(id, &RenewRequest { ttl: ttl.map(duration::print) }, operators).await?;
     if context.out.is_json() {

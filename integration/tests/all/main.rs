@@ -14,6 +14,7 @@ mod canary;
 mod client;
 mod crashes;
 mod errors;
+mod incident;
 mod issuers;
 mod leases;
 mod outages;

@@ -6,11 +6,14 @@ use domain::wire::{LeaseDetail, LeaseFilter, LeaseSearch};
 use super::filter::Filter;
 use super::state;
 use crate::context::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::render::{moment, short_moment};
 
 #[derive(Args, Debug)]
 pub(crate) struct List {
+    /// Everybody's, for operators; a condition means that too
+    #[arg(long)]
+    all: bool,
     #[command(flatten)]
     filter: Filter,
     /// How many; 100 unless told, 1000 at most
@@ -21,13 +24,9 @@ pub(crate) struct List {
     after: Option<String>,
 }
 
-pub(super) async fn run(context: &Context, List { filter, limit, after }: List) -> Result<()> {
+pub(super) async fn run(context: &Context, List { all, filter, limit, after }: List) -> Result<()> {
     let search = LeaseSearch { filter: LeaseFilter::from(filter), limit, after };
-    if context.global.operator_address.is_none() {
-        if !search.filter.is_empty() || search.limit.is_some() || search.after.is_some() {
-            return Err(Failure::usage("conditions are for operators; a session sees all of its own leases")
-                .fix("name the operators' address with --operator-address or DAYPASS_OPERATOR_ADDR"));
-        }
+    if !all && search.filter.is_empty() && search.limit.is_none() && search.after.is_none() {
         let list = context.broker_with_session()?.leases().await?;
         return if context.out.is_json() { context.out.json(&list) } else { super::show(context, &list.leases) };
     }
