@@ -2,7 +2,7 @@
 //! it meets before anything is made; what slipped through in between is ended by the sweeps after a stop.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use domain::audit::Kind;
@@ -29,13 +29,6 @@ const BATCH: i64 = 200;
 pub struct Stops {
     store: Store,
     active: Arc<ArcSwap<Vec<Stop>>>,
-}
-
-/// What a sweep ended.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Swept {
-    pub sessions: u64,
-    pub leases: u64,
 }
 
 impl Stops {
@@ -70,17 +63,17 @@ impl Stops {
     pub async fn sweep_again(&self) -> Result<(), Error> {
         let now = self.store.system().now();
         for stop in self.active().iter().filter(|stop| now - stop.created_at < SWEPT) {
-            let swept = self.sweep(stop).await?;
-            if swept.sessions > 0 {
-                tracing::info!(stop = %stop.id, sessions = swept.sessions, "sessions that slipped past a stop were ended");
+            let swept = self.sweep(stop, None).await?;
+            if swept > 0 {
+                tracing::info!(stop = %stop.id, sessions = swept, "sessions that slipped past a stop were ended");
             }
         }
         Ok(())
     }
 
-    /// Ends every session that the stop speaks of, and has what it holds taken back.
-    pub async fn sweep(&self, stop: &Stop) -> Result<Swept, Error> {
-        let (store, mut swept, mut after) = (&self.store, Swept::default(), None);
+    /// Ends every session that the stop speaks of, and has what it holds taken back; for so long, where that is said.
+    pub async fn sweep(&self, stop: &Stop, until: Option<Instant>) -> Result<u64, Error> {
+        let (store, mut swept, mut after) = (&self.store, 0, None);
         loop {
             let now = store.system().now();
             let found = store.stopped_sessions(stop, after, now, BATCH).await?;
@@ -93,11 +86,13 @@ impl Stops {
                 let record = log::happened(store.system(), Kind::SessionEnded, stop.id, session.id, None, &session.role)?;
                 let record = record.field("reason", "stopped");
                 let mut tx = store.begin().await?;
-                if let Some(leases) = tx.stop_session(session.id, stop.id, now).await? {
+                if tx.stop_session(session.id, stop.id, now).await?.is_some() {
                     tx.remember(&[record]).await?;
                     tx.commit().await?;
-                    swept.sessions += 1;
-                    swept.leases += leases.len() as u64;
+                    swept += 1;
+                }
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    return Ok(swept);
                 }
             }
             if !full {

@@ -35,13 +35,13 @@ pub(crate) struct Kill {
     #[arg(long, default_value = "daypass kill", value_name = "TEXT")]
     reason: String,
     /// Only tell what was given, and stop nothing
-    #[arg(long, conflicts_with_all = ["list", "lift"])]
+    #[arg(long)]
     dry_run: bool,
     /// List the stops that hold
-    #[arg(long, conflicts_with = "lift", exclusive = true)]
+    #[arg(long, conflicts_with_all = ["repository", "run", "role", "issuer", "engine", "before", "dry_run", "lift"])]
     list: bool,
     /// Let exchanges through again that this stop keeps out
-    #[arg(long, value_name = "STOP", exclusive = true)]
+    #[arg(long, value_name = "STOP", conflicts_with_all = ["repository", "run", "role", "issuer", "engine", "before", "dry_run"])]
     lift: Option<String>,
     #[command(flatten)]
     patience: revoke::Patience,
@@ -63,12 +63,8 @@ pub(crate) async fn run(context: &Context, kill: Kill) -> Result<u8> {
             Some(id) => api.lift_stop(id).await?,
             None => api.stops().await?,
         };
-        if context.out.is_json() {
-            context.out.json(&left)?
-        } else {
-            stops(context, &left.stops)?
-        }
-        return Ok(0);
+        let shown = if context.out.is_json() { context.out.json(&left) } else { stops(context, &left.stops) };
+        return shown.map(|()| 0);
     }
     let Kill { repository, run, role, issuer, engine, before, .. } = kill;
     let filter = StopFilter { repository, run, role, issuer, engine, before };
@@ -77,12 +73,8 @@ pub(crate) async fn run(context: &Context, kill: Kill) -> Result<u8> {
     }
     if kill.dry_run {
         let given = all_given(&api, filter).await?;
-        if context.out.is_json() {
-            context.out.json(&given)?
-        } else {
-            handed_out(context, &given)?
-        }
-        return Ok(0);
+        let shown = if context.out.is_json() { context.out.json(&given) } else { handed_out(context, &given) };
+        return shown.map(|()| 0);
     }
     let killed = api.kill(&KillRequest { filter: filter.clone(), reason: kill.reason }).await?;
     let progress = revoke::follow(context, &api, &killed.stop.id, kill.patience).await?;

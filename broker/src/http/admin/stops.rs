@@ -44,12 +44,8 @@ pub(crate) async fn kill(
         admin.inventory.kill(&holder, &request, context.id).await
     };
     match killed.await {
-        Ok(killed) => Json(KillAnswer {
-            stop: told(&killed.stop),
-            sessions_ended: killed.swept.sessions,
-            leases_asked: killed.swept.leases,
-        })
-        .into_response(),
+        Ok(killed) => Json(KillAnswer { stop: told(&killed.stop), sessions_ended: killed.sessions, leases_asked: killed.leases })
+            .into_response(),
         Err(error) => context.problem(&error),
     }
 }

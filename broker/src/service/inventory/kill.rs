@@ -1,5 +1,7 @@
 //! The kill switch: exchanges are stopped first, then what came of earlier ones is ended, then it is told what was given.
 
+use std::time::{Duration, Instant};
+
 use domain::audit::{Kind, Record};
 use domain::claims::Json;
 use domain::refusal::{Code, Refusal};
@@ -10,12 +12,13 @@ use super::{Inventory, id_of, plain, wanted};
 use crate::audit::log;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
-use crate::service::stops::Swept;
 use crate::store::audit::Stored;
 use crate::store::stops::Stop;
 
 /// Leases marked in one transaction.
 const BATCH: i64 = 500;
+/// How long one request goes on ending things; the workers do the rest.
+const WHILE: Duration = Duration::from_secs(5);
 /// Records of what was given, in one page.
 const PAGE: i64 = 500;
 const CREDENTIAL: &str = "credential.";
@@ -24,7 +27,8 @@ const CREDENTIAL: &str = "credential.";
 #[derive(Debug)]
 pub struct Killed {
     pub stop: Stop,
-    pub swept: Swept,
+    pub sessions: u64,
+    pub leases: u64,
 }
 
 /// What was given, newest first, and where the list goes on.
@@ -51,8 +55,8 @@ impl Inventory {
         let record = self.act(holder, Kind::ExchangeStopped, &request.filter.leases(), decision)?;
         rooms.store.stop(&stop, &record.clone().field("reason", request.reason.as_str())).await?;
         rooms.stops.follow().await?;
-        let mut swept = rooms.stops.sweep(&stop).await?;
-        // What sessions that have ended left behind: credentials that nobody can take back, and those that are still going.
+        let until = Instant::now() + WHILE;
+        // All leases, those that ended sessions left behind too: credentials that nobody can take back, and those still going.
         let leases = wanted(&request.filter.leases())?;
         let mut after = None;
         loop {
@@ -60,14 +64,17 @@ impl Inventory {
             record = record.field("revocation", decision.to_string().as_str());
             let counted = |count: usize| record.field("leases", i64::try_from(count).unwrap_or(i64::MAX));
             let batch = rooms.store.revoke_batch(stop.id, &leases, after, BATCH, rooms.system.now(), counted).await?;
-            swept.leases += batch.marked.len() as u64;
             after = batch.after;
-            if after.is_none() {
+            rooms.leases.wake();
+            if after.is_none() || Instant::now() >= until {
                 break;
             }
         }
+        // What is left when the time is over, the workers of every replica end.
+        let sessions = rooms.stops.sweep(&stop, Some(until)).await?;
         rooms.leases.wake();
-        Ok(Killed { stop, swept })
+        let leases = rooms.store.revocation(stop.id).await?.iter().map(|share| share.leases).sum();
+        Ok(Killed { stop, sessions, leases })
     }
 
     /// Every stop that holds. Needs the right `exchanges.stop`.

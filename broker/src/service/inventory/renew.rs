@@ -15,12 +15,16 @@ use uuid::Uuid;
 
 use super::Inventory;
 use crate::audit::log::{self, About};
+use crate::engines::engine::EngineError;
 use crate::failpoint;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
 use crate::service::subject::Subject;
 use crate::store::leases::Lease;
 use crate::store::sessions::Session;
+
+/// How long a target may take, within the door's own deadline.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// A lease with its new end.
 #[derive(Debug)]
@@ -72,6 +76,8 @@ impl Inventory {
             }
         };
         if term.end <= lease.expires_at {
+            // Nothing to move; but the target may not have followed, if a process died on the way there.
+            self.prolong(&lease, lease.expires_at).await?;
             return Ok(Renewed { lease, limited_by: term.limited_by });
         }
         let about = subject.about(decision, Some(session.id), set.hash(), Some(&session.role), None);
@@ -81,20 +87,27 @@ impl Inventory {
             return Err(not_renewable("its end was moved or it was given back at this moment").into());
         }
         failpoint::pass("renew::after_record").await?;
-        let prolonged = match rooms.store.lease_handle(lease.id).await? {
-            Some(handle) => rooms.engines.renew(&lease.engine, &rooms.bench, &handle, term.end).await,
-            None => Err(not_renewable("it has ended").into()),
-        };
-        if let Err(error) = prolonged {
-            tracing::warn!(lease = %lease.id, engine = lease.engine, %error, "a lease could not be renewed in its target");
+        if let Err(error) = self.prolong(&lease, term.end).await {
             let back = record(Kind::LeaseNotRenewed, lease.expires_at)?;
             // Were this not written, the row would last longer than its login: the worker takes it back then.
             rooms.store.move_lease_end(lease.id, term.end, lease.expires_at, &back).await?;
             rooms.leases.wake();
-            return Err(error.into());
+            return Err(error);
         }
         let lease = rooms.store.lease(lease.id).await?.ok_or(Code::LeaseUnknown)?;
         Ok(Renewed { lease, limited_by: term.limited_by })
+    }
+
+    /// Has the target end it no earlier than at `end`.
+    async fn prolong(&self, lease: &Lease, end: OffsetDateTime) -> Result<(), Error> {
+        let rooms = &self.rooms;
+        let Some(handle) = rooms.store.lease_handle(lease.id).await? else { return Err(not_renewable("it has ended").into()) };
+        let prolonged = tokio::time::timeout(PATIENCE, rooms.engines.renew(&lease.engine, &rooms.bench, &handle, end)).await;
+        let prolonged = prolonged.unwrap_or_else(|_| Err(EngineError::TargetUnavailable("it did not answer in time".to_owned())));
+        prolonged.map_err(|error| {
+            tracing::warn!(lease = %lease.id, engine = lease.engine, %error, "a lease could not be renewed in its target");
+            error.into()
+        })
     }
 
     /// Until when the lease may last: what the policy of now gives from now on, within what the engine allows since its issue.

@@ -23,7 +23,7 @@ async fn a_kill_stops_new_exchanges_ends_old_ones_and_tells_what_was_given(pool:
     let inventory = house.inventory();
     let request = kill(|filter| filter.role = Some("shop".to_owned()));
     let killed = inventory.kill(&holder, &request, house.id()).await.unwrap();
-    assert_eq!((killed.swept.sessions, killed.swept.leases), (1, 1));
+    assert_eq!((killed.sessions, killed.leases), (1, 1));
     house.all_gone(hit.session).await;
     let (shares, _) = inventory.revocation(&holder, &killed.stop.id.to_string(), house.id()).await.unwrap();
     assert_eq!(shares.iter().map(|share| share.leases).sum::<u64>(), 1);

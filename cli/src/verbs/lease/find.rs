@@ -30,22 +30,21 @@ pub(super) async fn run(context: &Context) -> Result<()> {
             context.out.text("\n")?;
         }
         let mut told = vec![("it is the", owner.what.clone())];
-        match &owner.lease {
-            Some(lease) => told.extend(pairs(lease)),
-            None => {
-                let session = &owner.session;
-                let project = session.project_name.clone().or_else(|| session.project.clone());
-                told.extend([
-                    ("session", session.id.clone()),
-                    ("role", session.role.clone()),
-                    ("issuer", session.issuer.clone()),
-                    ("project", project.unwrap_or_else(|| "-".to_owned())),
-                    ("run", session.run.clone().unwrap_or_else(|| "-".to_owned())),
-                    ("opened", moment(session.opened_at)),
-                    ("ends", moment(session.ends_at)),
-                ]);
-                told.extend(session.ended_at.map(|at| ("ended", moment(at))));
-            }
+        if let Some(lease) = &owner.lease {
+            told.extend(pairs(lease));
+        } else {
+            let session = &owner.session;
+            let project = session.project_name.clone().or_else(|| session.project.clone());
+            told.extend([
+                ("session", session.id.clone()),
+                ("role", session.role.clone()),
+                ("issuer", session.issuer.clone()),
+                ("project", project.unwrap_or_else(|| "-".to_owned())),
+                ("run", session.run.clone().unwrap_or_else(|| "-".to_owned())),
+                ("opened", moment(session.opened_at)),
+                ("ends", moment(session.ends_at)),
+            ]);
+            told.extend(session.ended_at.map(|at| ("ended", moment(at))));
         }
         context.out.pairs(&told)?;
     }
