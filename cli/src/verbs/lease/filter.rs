@@ -27,16 +27,19 @@ pub(super) struct Filter {
     /// Those of this repository, by its immutable id or its name
     #[arg(long, value_name = "REPOSITORY")]
     repository: Option<String>,
+    /// Those of this role
     #[arg(long)]
     role: Option<String>,
     /// Those of this issuer, by its name in the policy set
     #[arg(long)]
     issuer: Option<String>,
+    /// Those of this engine
     #[arg(long)]
     engine: Option<String>,
+    /// Those of this connection
     #[arg(long)]
     connection: Option<String>,
-    /// pending, active, passive, revoking, fenced, revoked or expired
+    /// Those that are pending, active, passive, revoking, fenced, revoked or expired
     #[arg(long)]
     state: Option<State>,
     /// Those issued before this moment: `now`, how long ago (2h), or 2026-01-31T12:00:00Z

@@ -14,14 +14,14 @@ pub(crate) struct List {
     /// Everybody's, for operators; a condition means that too
     #[arg(long)]
     all: bool,
-    #[command(flatten)]
-    filter: Filter,
     /// How many; 100 unless told, 1000 at most
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
     limit: Option<u32>,
     /// Only leases after this one in the list
     #[arg(long, value_name = "LEASE")]
     after: Option<String>,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 pub(super) async fn run(context: &Context, List { all, filter, limit, after }: List) -> Result<()> {

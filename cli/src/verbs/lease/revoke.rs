@@ -20,9 +20,9 @@ const LOOK: Duration = Duration::from_millis(500);
 #[derive(Args, Debug)]
 pub(crate) struct Revoke {
     #[command(flatten)]
-    filter: Filter,
-    #[command(flatten)]
     patience: Patience,
+    #[command(flatten)]
+    filter: Filter,
 }
 
 /// How long to follow what goes on anyway.
