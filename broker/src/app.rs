@@ -30,6 +30,7 @@ use crate::service::exchange::Exchange;
 use crate::service::explain::Explain;
 use crate::service::hooks::{Hooks, Keys as HookKeys};
 use crate::service::job_ends::JobEnds;
+use crate::service::inventory::Inventory;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
@@ -38,13 +39,16 @@ use crate::service::readiness::{Readiness, Reason};
 use crate::service::rooms::Rooms;
 use crate::service::sessions::Sessions;
 use crate::service::shelf::Shelf;
+use crate::service::stops::Stops;
 use crate::service::upkeep::Upkeep;
 use crate::service::{audit, secrets};
 use crate::store::Store;
 use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
-use crate::workers::{ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Sealer, Sweep, TallyFlush};
+use crate::workers::{
+    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Sealer, StopWatch, Sweep, TallyFlush,
+};
 
 mod check;
 mod ground;
@@ -177,6 +181,7 @@ impl House {
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
             leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone())?,
             hooks: HookKeys::new(hooks),
+            stops: Stops::new(store.clone()),
             policies,
             engines,
             bench,
@@ -186,6 +191,7 @@ impl House {
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
         let job_ends = JobEnds::new(rooms.clone());
+        rooms.stops.follow().await.map_err(plain)?;
         remember_start(&rooms, run).await?;
 
         let mut edges = Vec::new();
@@ -205,6 +211,7 @@ impl House {
                 exchange: Exchange::new(rooms.clone()),
                 sessions: sessions.clone(),
                 leases: rooms.leases.clone(),
+                inventory: Inventory::new(rooms.clone()),
             };
             let admin = admin::Admin {
                 sessions,
@@ -212,6 +219,7 @@ impl House {
                 secrets: secrets::Secrets::new(rooms.clone()),
                 audit: audit::Audit::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
+                inventory: Inventory::new(rooms.clone()),
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             // Deliveries take nobody else's place.
@@ -246,6 +254,7 @@ impl House {
         let upkeep = || self.upkeep.clone();
         start(ClockWatch { upkeep: upkeep() }, metrics, &workers, &working);
         start(ConnectionWatch { upkeep: upkeep() }, metrics, &workers, &working);
+        start(StopWatch { stops: rooms.stops.clone() }, metrics, &workers, &working);
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {

@@ -1,5 +1,7 @@
 //! The broker's native and operator API, as typed calls.
 
+mod operators;
+
 use domain::secret::Secret;
 use domain::wire::{
     AuditList, AuditQuery, ExchangeAnswer, LeaseList, ReleaseAnswer, SecretAnswer, SecretHistory, SecretList, SecretWrite,

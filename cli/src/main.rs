@@ -28,7 +28,7 @@ use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
 use crate::stop::Stop;
 use crate::surroundings::Environment;
-use crate::verbs::{audit, env, exec, lease, login, policy as policies, read, release, secret, whoami};
+use crate::verbs::{audit, env, exec, kill, lease, login, policy as policies, read, release, secret, whoami};
 
 /// Exchanges a CI job's OIDC token for short-lived credentials and hands them to the command that needs them.
 #[derive(Debug, Parser)]
@@ -55,9 +55,11 @@ enum Verb {
     /// Release every lease of the kept session and end it
     #[command(alias = "logout")]
     Release,
-    /// The session's leases
+    /// The session's leases; for operators, everybody's
     #[command(subcommand)]
     Lease(lease::Lease),
+    /// Stop exchanges and end what came of earlier ones, for operators
+    Kill(Box<kill::Kill>),
     /// The policy set on this machine, checked and explained without a broker
     #[command(subcommand)]
     Policy(policies::Policy),
@@ -97,13 +99,14 @@ fn main() -> ExitCode {
 async fn run(context: &Context, verb: Verb) -> Result<u8> {
     match verb {
         Verb::Exec(exec) => return exec::run(context, exec).await,
+        Verb::Lease(lease) => return lease::run(context, lease).await,
+        Verb::Kill(kill) => return kill::run(context, *kill).await,
         Verb::Policy(policy) => return policies::run(context, policy),
         Verb::Env(env) => env::run(context, env).await?,
         Verb::Read(read) => read::run(context, read).await?,
         Verb::Login(login) => login::run(context, login).await?,
         Verb::Whoami => whoami::run(context).await?,
         Verb::Release => release::run(context).await?,
-        Verb::Lease(lease) => lease::run(context, lease).await?,
         Verb::Secret(secret) => secret::run(context, secret).await?,
         Verb::Audit(audit) => audit::run(context, audit).await?,
     }

@@ -1,7 +1,7 @@
 //! How answers and failures look. Whatever comes from elsewhere is stripped of control characters, which a terminal would obey.
 
 use std::fmt::Write as _;
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use anstyle::{AnsiColor, Style};
 use domain::wire::Problem;
@@ -92,6 +92,24 @@ impl Out {
             to_stderr(&format!("{}\n", serde_json::json!({ "note": text })));
         } else {
             to_stderr(&format!("{FAINT}daypass:{FAINT:#} {}\n", clean(text)));
+        }
+    }
+
+    /// How far something is, drawn over the last time on a terminal and nowhere else.
+    pub(crate) fn progress(self, done: u64, all: u64, remark: &str) {
+        const WIDTH: u64 = 24;
+        if self.is_json() || !std::io::stderr().is_terminal() {
+            return;
+        }
+        let full = done.min(all).saturating_mul(WIDTH).checked_div(all).unwrap_or(WIDTH);
+        let bar: String = (0..WIDTH).map(|at| if at < full { '█' } else { '░' }).collect();
+        to_stderr(&format!("\r\x1b[2K{bar} {done}/{all} · {}", clean(remark)));
+    }
+
+    /// The line is free again.
+    pub(crate) fn progress_ends(self) {
+        if !self.is_json() && std::io::stderr().is_terminal() {
+            to_stderr("\r\x1b[2K");
         }
     }
 

@@ -73,7 +73,7 @@ impl Session {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the broker's clock is not here; it has the last word anyway")]
-fn now() -> OffsetDateTime {
+pub(crate) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 

@@ -58,6 +58,13 @@ kinds! {
     LeaseFenced "lease.fenced" "The login of a lease is dead, the rest of it could not be removed yet.";
     LeaseRetried "lease.retried" "Taking back the credential of a lease failed and will be tried again.";
     LeaseExpired "lease.expired" "The credential of a lease ended by its own clock.";
+    LeaseListed "lease.listed" "An operator looked at leases.";
+    LeaseFound "lease.found" "An operator asked whose a string is.";
+    LeaseRevocation "lease.revocation" "An operator had leases taken back.";
+    LeaseRenewed "lease.renewed" "A lease was made to last longer.";
+    LeaseNotRenewed "lease.not_renewed" "The target did not let a lease last longer; its end is the old one.";
+    ExchangeStopped "exchange.stopped" "An operator stopped exchanges and ended what came of earlier ones.";
+    ExchangeAllowedAgain "exchange.allowed_again" "An operator lifted a stop of exchanges.";
     SecretWritten "secret.written" "An operator wrote a version of a secret.";
     SecretRead "secret.read" "An operator read a secret.";
     SecretListed "secret.listed" "An operator listed secrets or the versions of one.";

@@ -147,6 +147,12 @@ codes! {
     LeaseUnknown "lease_unknown" NotFound
         "There is no such lease for this session."
         "List the session's leases to see their ids.";
+    LeaseNotRenewable "lease_not_renewable" Conflict
+        "The lease cannot be made to last longer."
+        "Ask for a new credential; AWS credentials, leases that have ended, and leases of ended sessions are never renewed.";
+    ExchangeStopped "exchange_stopped" Denied
+        "An operator has stopped exchanges like this one."
+        "Ask the operators of this broker; `daypass kill --list` shows them what is stopped and why.";
     SecretUnknown "secret_unknown" NotFound
         "There is no such secret, or the role does not reach it."
         "Compare the path with the role's kv credential.";

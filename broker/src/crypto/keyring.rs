@@ -111,6 +111,16 @@ impl Keyring {
         <[u8; 32]>::try_from(tag.as_ref()).map_err(|_| KeyringError::DoesNotOpen)
     }
 
+    /// The keyed hash for `label` under every generation, for what was kept before a rotation.
+    pub fn macs(&self, label: &str, bytes: &[u8]) -> Result<Vec<[u8; 32]>, KeyringError> {
+        let keys = std::iter::once(&self.active_key).chain(self.older.values());
+        keys.map(|key| {
+            let tag = hmac::sign(&self.mac_key(key, label)?, bytes);
+            <[u8; 32]>::try_from(tag.as_ref()).map_err(|_| KeyringError::DoesNotOpen)
+        })
+        .collect()
+    }
+
     /// Whether `mac` is the keyed hash of `bytes` for `label` under any generation.
     pub fn has_mac(&self, label: &str, bytes: &[u8], mac: &[u8]) -> bool {
         let keys = std::iter::once(&self.active_key).chain(self.older.values());

@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use domain::claims::Claims;
+use domain::refusal::{Code, Refusal};
 use domain::secret::Secret;
 use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
@@ -107,7 +108,7 @@ pub enum Revoked {
 pub enum EngineError {
     /// The caller asked for something that the role's parameters do not cover.
     #[error(transparent)]
-    Refused(#[from] domain::refusal::Refusal),
+    Refused(#[from] Refusal),
     /// The role's parameters or the connection are wrong: an operator's mistake.
     #[error("the role or its connection is not usable: {0}")]
     Misconfigured(String),
@@ -143,6 +144,17 @@ pub trait Engine: Debug + Send + Sync + 'static {
         ask: &Ask<'_, Self::Params>,
         plan: &Plan,
     ) -> impl Future<Output = Result<Issued, EngineError>> + Send;
+
+    /// Moves the target's own end of it to `until` or a margin after, never to an earlier moment. It has been recorded before.
+    fn renew(
+        &self,
+        _bench: &Bench,
+        _handle: &Secret<Vec<u8>>,
+        _until: OffsetDateTime,
+    ) -> impl Future<Output = Result<(), EngineError>> + Send {
+        let hint = format!("the target of engine `{}` ends its credentials when it was told to first", Self::NAME);
+        std::future::ready(Err(Refusal::new(Code::LeaseNotRenewable).hint(hint).into()))
+    }
 
     /// Takes it back. Already gone is success; may be called again and again.
     fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> impl Future<Output = Result<Revoked, EngineError>> + Send;

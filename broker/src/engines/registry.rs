@@ -11,6 +11,7 @@ use std::sync::Arc;
 use domain::secret::Secret;
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
 
 use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
 use super::target;
@@ -47,6 +48,17 @@ impl Engines {
         self.get(name)?.issue(bench, ask, plan).await
     }
 
+    /// Lets it last longer in its target.
+    pub async fn renew(
+        &self,
+        name: &str,
+        bench: &Bench,
+        handle: &Secret<Vec<u8>>,
+        until: OffsetDateTime,
+    ) -> Result<(), EngineError> {
+        self.get(name)?.renew(bench, handle, until).await
+    }
+
     /// Takes it back; may be called again and again.
     pub async fn revoke(&self, name: &str, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
         self.get(name)?.revoke(bench, handle).await
@@ -81,6 +93,7 @@ trait Erased: Debug + Send + Sync {
     fn check(&self, connection: &Connection, params: Option<&Value>) -> Result<(), EngineError>;
     fn plan<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>) -> Answer<'a, Plan>;
     fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued>;
+    fn renew<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>, until: OffsetDateTime) -> Answer<'a, ()>;
     fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked>;
 }
 
@@ -113,6 +126,10 @@ impl<E: Engine> Erased for Typed<E> {
 
     fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued> {
         Box::pin(async move { self.0.issue(bench, &Self::parse(ask)?, plan).await })
+    }
+
+    fn renew<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>, until: OffsetDateTime) -> Answer<'a, ()> {
+        Box::pin(self.0.renew(bench, handle, until))
     }
 
     fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked> {

@@ -25,6 +25,7 @@ use super::{admin, hooks, native};
         native::leases::list,
         native::leases::release,
         hooks::receive,
+        native::leases::renew,
         admin::bootstrap::bootstrap,
         admin::secrets::read,
         admin::secrets::list_mount,
@@ -32,7 +33,17 @@ use super::{admin, hooks, native};
         admin::secrets::delete,
         admin::secrets::roll_back,
         admin::audit::list,
-        admin::explain::explain
+        admin::explain::explain,
+        admin::leases::search,
+        admin::leases::show,
+        admin::leases::revoke,
+        admin::leases::revocation,
+        admin::leases::renew,
+        admin::leases::find,
+        admin::stops::kill,
+        admin::stops::list,
+        admin::stops::lift,
+        admin::stops::given
     ),
     components(schemas(domain::wire::SecretList, domain::wire::SecretHistory)),
     modifiers(&SessionToken)

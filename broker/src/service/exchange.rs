@@ -189,7 +189,10 @@ impl Exchange {
                 let refusal = Refusal::new(Code::RoleNotAllowed).hint(policy::SHADOW);
                 (refusal, Some(allowed.role), Some(allowed.row))
             }
-            Ok(allowed) => return Ok(allowed),
+            Ok(allowed) => match self.rooms.stops.check(subject, &allowed) {
+                Ok(()) => return Ok(allowed),
+                Err(refusal) => (refusal, Some(allowed.role), Some(allowed.row)),
+            },
             Err(refusal) => (refusal, role.map(str::to_owned), None),
         };
         let about = About { asked: wish.asked(), ..subject.about(decision, session, set.hash(), role.as_deref(), row) };
@@ -228,7 +231,7 @@ impl Exchange {
         failpoint::pass("exchange::after_create").await?;
         let granted =
             log::decided(&rooms.system, case.word(Kind::ExchangeGranted, Kind::SessionGranted), &case.about(), &making.facts())?;
-        let record = Record { activate: making.activations(), audit: vec![granted], ..Record::default() };
+        let record = Record { activate: making.activations(rooms)?, audit: vec![granted], ..Record::default() };
         let _written = rooms.store.write(record).await.map_err(|error| {
             // Either the sweep was faster, and cleans up. Or it may have been written all the same, and then no sweep comes
             // before the lease's end.
@@ -304,7 +307,7 @@ impl Exchange {
         let outcome = async {
             let word = case.word(Kind::ExchangeFailed, Kind::SessionFailed);
             let remark = log::refused(&rooms.system, word, &case.about(), code, &making.facts())?;
-            let record = Record { activate: making.settled_passive(), audit: vec![remark], ..Record::default() };
+            let record = Record { activate: making.settled_passive(rooms)?, audit: vec![remark], ..Record::default() };
             let _settled = rooms.store.write(record).await.map_err(Error::from_write)?;
             let mut tx = rooms.store.begin().await?;
             tx.begin_release(&making.unsettled(), rooms.system.now()).await?;

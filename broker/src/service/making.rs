@@ -13,7 +13,7 @@ use super::error::Error;
 use super::rooms::Rooms;
 use crate::engines::engine::{Ask, EngineError, Issued, Order, Plan};
 use crate::failpoint;
-use crate::store::{Activation, NewLease};
+use crate::store::{Activation, NewLease, StoreError};
 
 /// A lease that is recorded but not created within this time never comes into being.
 pub const CREATE_DEADLINE: Duration = Duration::from_secs(10);
@@ -164,9 +164,10 @@ impl Making {
         Ok(())
     }
 
-    pub fn activations(&self) -> Vec<Activation> {
+    /// What is handed out, with the marks by which it is known again.
+    pub fn activations(&self, rooms: &Rooms) -> Result<Vec<Activation>, StoreError> {
         let made = self.items.iter().filter(|item| item.plan.leased && item.order != Order::Local);
-        made.map(|item| Activation { lease_id: item.lease, to: settled_state(item), expires_at: item.expires_at }).collect()
+        made.map(|item| item.activation(rooms, settled_state(item))).collect()
     }
 
     /// Leases whose credential can be taken back.
@@ -181,12 +182,12 @@ impl Making {
     }
 
     /// Leases of an ask that failed whose credential exists and cannot be taken back: remembered until it ends by itself.
-    pub fn settled_passive(&self) -> Vec<Activation> {
+    pub fn settled_passive(&self, rooms: &Rooms) -> Result<Vec<Activation>, StoreError> {
         let made = self
             .items
             .iter()
             .filter(|item| item.plan.leased && !item.plan.revocable && item.order != Order::Local && item.issued.is_some());
-        made.map(|item| Activation { lease_id: item.lease, to: State::Passive, expires_at: item.expires_at }).collect()
+        made.map(|item| item.activation(rooms, State::Passive)).collect()
     }
 
     /// Names for the record, never secrets: `credential.NAME.FACT`.
@@ -235,6 +236,14 @@ impl Making {
 }
 
 impl Item {
+    fn activation(&self, rooms: &Rooms, to: State) -> Result<Activation, StoreError> {
+        // Names stand in clear elsewhere, and an address holds a password that is marked by itself.
+        let plain = |name: &str| matches!(name, "username" | "host" | "database" | "url");
+        let values = self.issued.iter().flat_map(|issued| &issued.values).filter(|(name, _)| !plain(name));
+        let marks = rooms.store.mark(values.map(|(_, value)| value.expose().as_str()))?;
+        Ok(Activation { lease_id: self.lease, to, expires_at: self.expires_at, marks })
+    }
+
     /// The target ends the credential itself. Where that is earlier than was planned, it is the target's limit that counts.
     fn ends_with(&mut self, native: OffsetDateTime, now: OffsetDateTime) {
         if native + CLOCKS_DIFFER < self.expires_at {

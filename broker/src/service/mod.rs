@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod explain;
 pub mod hooks;
 pub mod job_ends;
+pub mod inventory;
 pub mod leases;
 pub mod limiter;
 pub mod making;
@@ -20,6 +21,7 @@ pub mod rooms;
 pub mod secrets;
 pub mod sessions;
 pub mod shelf;
+pub mod stops;
 pub mod subject;
 pub mod upkeep;
 

@@ -9,6 +9,7 @@ use super::hooks::Keys as HookKeys;
 use super::leases::Leases;
 use super::limiter::Limiter;
 use super::policies::Policies;
+use super::stops::Stops;
 use crate::engines::Engines;
 use crate::engines::engine::Bench;
 use crate::oidc::Verifier;
@@ -29,6 +30,7 @@ pub struct Rooms {
     pub store: Store,
     pub leases: Leases,
     pub hooks: HookKeys,
+    pub stops: Stops,
     pub metrics: Metrics,
 }
 

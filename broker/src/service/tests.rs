@@ -35,6 +35,8 @@ use crate::telemetry::{self, Telemetry};
 
 mod exchange;
 mod hooks;
+mod inventory;
+mod kill;
 mod operators;
 mod reached;
 mod taking_back;
@@ -78,15 +80,22 @@ impl Engine for Target {
         })
     }
 
-    async fn issue(&self, bench: &Bench, _: &engine::Ask<'_, Self::Params>, _: &Plan) -> Result<Issued, EngineError> {
+    async fn issue(&self, bench: &Bench, ask: &engine::Ask<'_, Self::Params>, _: &Plan) -> Result<Issued, EngineError> {
         let mood = self.mood.load(Ordering::Relaxed);
         if mood == Self::FAILS {
             return Err(EngineError::TargetUnavailable("not now".to_owned()));
         }
         let native_expiry = (mood == Self::FLEETING).then(|| bench.system.now() + Duration::from_mins(1));
         self.made.fetch_add(1, Ordering::Relaxed);
-        let values = BTreeMap::from([("password".to_owned(), Secret::from("made"))]);
+        let values = BTreeMap::from([("password".to_owned(), Secret::new(format!("made-{}", ask.lease_id)))]);
         Ok(Issued { values, native_expiry, facts: BTreeMap::new() })
+    }
+
+    async fn renew(&self, _: &Bench, _: &Secret<Vec<u8>>, _: time::OffsetDateTime) -> Result<(), EngineError> {
+        match self.mood.load(Ordering::Relaxed) {
+            Self::REFUSES => Err(EngineError::TargetRefused("the login is not there any more".to_owned())),
+            _ => Ok(()),
+        }
     }
 
     async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
@@ -184,6 +193,7 @@ impl House {
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
             leases: Leases::new(system.clone(), store.clone(), engines.clone(), bench.clone(), metrics.clone()).unwrap(),
             hooks: super::hooks::Keys::default(),
+            stops: crate::service::stops::Stops::new(store.clone()),
             engines,
             bench,
             store,

@@ -14,6 +14,11 @@ use super::data_keys::generation_column;
 use super::{Store, StoreError, Tx, one_row, sessions};
 use crate::crypto::keyring::Place;
 
+mod renewal;
+mod wanted;
+
+pub use wanted::{Found, Wanted, Whose};
+
 /// A lease as it stands, without what is needed to undo it.
 #[derive(Clone, Debug)]
 pub struct Lease {

@@ -23,7 +23,7 @@ const GRANTS: &[(&str, &str)] = &[
     (
         "leases",
         "select, insert, delete, \
-         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at)",
+         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at, revocation, marks)",
     ),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),
@@ -33,6 +33,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
     ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
     ("job_ends", "select, insert, delete, update (look_at)"),
+    ("stops", "select, insert, update (lifted_at)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
 ];
 

@@ -85,12 +85,14 @@ pub struct NewLease {
 }
 
 /// A lease whose credential was made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Activation {
     pub lease_id: Uuid,
     /// `Active` or `Passive`.
     pub to: State,
     pub expires_at: OffsetDateTime,
+    /// Keyed hashes of what is handed out, from [`super::Store::mark`], one after the other.
+    pub marks: Vec<u8>,
 }
 
 /// The record is durable. Only the store makes one.

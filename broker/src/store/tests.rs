@@ -108,7 +108,7 @@ fn first(store: &Store, token: [u8; 32]) -> Record {
 
 fn activation(store: &Store, lease: &NewLease) -> Record {
     Record {
-        activate: vec![Activation { lease_id: lease.id, to: State::Active, expires_at: lease.expires_at }],
+        activate: vec![Activation { lease_id: lease.id, to: State::Active, expires_at: lease.expires_at, marks: Vec::new() }],
         audit: vec![audit(store, Kind::ExchangeGranted)],
         ..Record::default()
     }

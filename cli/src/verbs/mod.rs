@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod env;
 pub(crate) mod exec;
+pub(crate) mod kill;
 pub(crate) mod lease;
 pub(crate) mod login;
 mod obtain;

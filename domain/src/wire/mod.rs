@@ -2,13 +2,20 @@
 //! durations are whole seconds unless a field says otherwise.
 
 mod exchange;
+mod inventory;
 mod leases;
 mod operators;
 mod problem;
 mod secrets;
+mod stops;
 
 pub use exchange::{BootstrapRequest, CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
+pub use inventory::{
+    Failing, FindAnswer, FindRequest, FoundOwner, LeaseDetail, LeaseFilter, LeasePage, LeaseSearch, RenewAnswer, RenewRequest,
+    RevocationProgress, RevokeAnswer, RevokeRequest, SessionView,
+};
 pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
 pub use operators::{AuditEntry, AuditList, AuditQuery, RecordedDecision, WhoAmI};
 pub use problem::Problem;
 pub use secrets::{SecretAnswer, SecretHistory, SecretList, SecretVersion, SecretWrite, SecretWritten};
+pub use stops::{GivenEntry, GivenPage, GivenSearch, KillAnswer, KillRequest, StopAnswer, StopFilter, StopList};

@@ -18,7 +18,7 @@ async fn world() -> (Ground, Replica) {
 }
 
 /// `daypass` as a job on GitHub finds it: nothing of this process's surroundings.
-fn daypass(ground: &Ground, replica: &Replica, home: &str, claims: &Value) -> Command {
+pub(crate) fn daypass(ground: &Ground, replica: &Replica, home: &str, claims: &Value) -> Command {
     let ci = Ci::shared().unwrap();
     let job = ci.issuer.job(claims.as_object().unwrap()).unwrap();
     let home = ground.path(home);
@@ -33,15 +33,15 @@ fn daypass(ground: &Ground, replica: &Replica, home: &str, claims: &Value) -> Co
     command
 }
 
-async fn run(command: &mut Command) -> Output {
+pub(crate) async fn run(command: &mut Command) -> Output {
     tokio::time::timeout(PATIENCE, command.output()).await.expect("an end in time").unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     assert!(output.status.success(), "{}: {}{}", output.status, text(&output.stdout), text(&output.stderr));
     text(&output.stdout)
 }

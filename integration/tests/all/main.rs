@@ -15,6 +15,7 @@ mod client;
 mod crashes;
 mod errors;
 mod hooks;
+mod incident;
 mod issuers;
 mod leases;
 mod outages;

@@ -124,7 +124,7 @@ impl Quoted {
     }
 }
 
-fn literal(at: OffsetDateTime) -> Result<String, EngineError> {
+pub(super) fn literal(at: OffsetDateTime) -> Result<String, EngineError> {
     let text = at.to_offset(time::UtcOffset::UTC).format(&Rfc3339).map_err(|error| EngineError::Fault(error.into()))?;
     Ok(format!("'{text}'"))
 }

@@ -6,6 +6,7 @@
 
 mod admin;
 mod create;
+mod prolong;
 mod remove;
 mod settings;
 mod statement;
@@ -116,6 +117,14 @@ impl Engine for Postgres {
             native_expiry: Some(order.expires_at),
             facts: BTreeMap::from([("username".to_owned(), handle.role), ("database".to_owned(), database)]),
         })
+    }
+
+    async fn renew(&self, bench: &Bench, handle: &Secret<Vec<u8>>, until: OffsetDateTime) -> Result<(), EngineError> {
+        let handle = Handle::read(handle)?;
+        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
+        let settings = Settings::of(&connection)?;
+        let admin = self.pools.admin(&connection, &settings)?;
+        prolong::prolong(&bench.system, &admin, &handle.role, until + EXPIRY_MARGIN).await
     }
 
     async fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {

@@ -3,15 +3,18 @@
 pub(super) mod audit;
 pub(super) mod bootstrap;
 pub(super) mod explain;
+pub(super) mod leases;
 pub(super) mod secrets;
+pub(super) mod stops;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::service::audit::Audit;
 use crate::service::explain::Explain;
+use crate::service::inventory::Inventory;
 use crate::service::operators::Operators;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Sessions;
@@ -24,6 +27,7 @@ pub struct Admin {
     pub secrets: Secrets,
     pub audit: Audit,
     pub explain: Explain,
+    pub inventory: Inventory,
 }
 
 /// What jobs may do with the stored secrets that their role reaches, for the native listener.
@@ -45,5 +49,14 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/explain/{decision}", get(explain::explain))
+        .route("/api/v1/operator/leases/search", post(leases::search))
+        .route("/api/v1/operator/leases/revoke", post(leases::revoke))
+        .route("/api/v1/operator/leases/find", post(leases::find))
+        .route("/api/v1/operator/leases/{id}", get(leases::show))
+        .route("/api/v1/operator/leases/{id}/renew", post(leases::renew))
+        .route("/api/v1/operator/revocations/{id}", get(leases::revocation))
+        .route("/api/v1/operator/stops", get(stops::list).post(stops::kill))
+        .route("/api/v1/operator/stops/{id}", delete(stops::lift))
+        .route("/api/v1/operator/given", post(stops::given))
         .with_state(Arc::new(admin))
 }

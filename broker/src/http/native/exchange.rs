@@ -17,6 +17,7 @@ use crate::http::problem::Context;
 use crate::http::read;
 use crate::service::error::{Error, Fault};
 use crate::service::exchange::{Ask, Exchange, Granted};
+use crate::service::inventory::Inventory;
 use crate::service::leases::Leases;
 use crate::service::sessions::Sessions;
 
@@ -26,6 +27,7 @@ pub struct Native {
     pub exchange: Exchange,
     pub sessions: Sessions,
     pub leases: Leases,
+    pub inventory: Inventory,
 }
 
 /// Exchanges a CI token for credentials.

@@ -1,13 +1,14 @@
-//! `GET /api/v1/leases` and `DELETE /api/v1/leases/{id}`: the session's own.
+//! `GET /api/v1/leases`, `DELETE /api/v1/leases/{id}` and `POST /api/v1/leases/{id}/renew`: the session's own.
 
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::refusal::Code;
-use domain::wire::{LeaseAnswer, LeaseList, Problem, ReleaseAnswer};
+use domain::wire::{LeaseAnswer, LeaseList, Problem, ReleaseAnswer, RenewAnswer, RenewRequest};
 use uuid::Uuid;
 
 use super::exchange::Native;
@@ -82,7 +83,48 @@ pub(crate) async fn release(
     }
 }
 
-pub(super) fn entry(lease: &Lease) -> LeaseAnswer {
+/// Lets one of the session's leases last longer, as far as the policy of now gives it, and no longer than the session.
+#[utoipa::path(
+    post,
+    path = "/api/v1/leases/{id}/renew",
+    tag = "native",
+    request_body = RenewRequest,
+    security(("session" = [])),
+    params(("id" = String, Path, description = "The lease's id")),
+    responses(
+        (status = 200, description = "The lease with its end", body = RenewAnswer),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The policy says no", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such lease of this session", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "The lease cannot be renewed", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The project is asking too often", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn renew(
+    State(native): State<Arc<Native>>,
+    Extension(context): Extension<Context>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let renewed = async {
+        let session = native.sessions.authenticate(read::bearer(&headers)?).await?;
+        let request: RenewRequest = read::json(&headers, body).await?;
+        let id: Uuid = id.parse().map_err(|_| Error::from(Code::LeaseUnknown))?;
+        native.inventory.renew_own(&session, id, read::ttl(request.ttl.as_deref())?, context.id).await
+    };
+    match renewed.await {
+        Ok(renewed) => {
+            Json(RenewAnswer { lease: entry(&renewed.lease), limited_by: renewed.limited_by.to_owned() }).into_response()
+        }
+        Err(error) => context.problem(&error),
+    }
+}
+
+pub(in crate::http) fn entry(lease: &Lease) -> LeaseAnswer {
     LeaseAnswer {
         id: lease.id.to_string(),
         session_id: lease.session_id.to_string(),

@@ -11,6 +11,7 @@ use axum::routing::{delete, get, post};
 
 pub use exchange::Native;
 pub(super) use exchange::answer;
+pub(super) use leases::entry as lease_entry;
 
 /// The routes that CI jobs use.
 pub fn router(native: Native) -> Router {
@@ -21,5 +22,6 @@ pub fn router(native: Native) -> Router {
         .route("/api/v1/whoami", get(sessions::whoami))
         .route("/api/v1/leases", get(leases::list))
         .route("/api/v1/leases/{id}", delete(leases::release))
+        .route("/api/v1/leases/{id}/renew", post(leases::renew))
         .with_state(Arc::new(native))
 }

@@ -82,6 +82,7 @@ pub(super) struct Activations<'a> {
     pub(super) lease_id: Vec<Uuid>,
     pub(super) state: Vec<&'a str>,
     pub(super) expires_at: Vec<OffsetDateTime>,
+    pub(super) marks: Vec<&'a [u8]>,
 }
 
 #[derive(Default)]
@@ -198,6 +199,7 @@ impl<'a> Columns<'a> {
             activations.lease_id.push(activation.lease_id);
             activations.state.push(activation.to.as_str());
             activations.expires_at.push(activation.expires_at);
+            activations.marks.push(&activation.marks);
         }
         for (entry, written) in record.audit.iter().zip(&prepared.audit) {
             let audit = &mut self.audit;

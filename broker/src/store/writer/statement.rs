@@ -27,8 +27,8 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                       generation, issued_at, expires_at, due_at, most)
         ),
         activation as (
-            select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[])
-                as a (n, lease_id, state, expires_at)
+            select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[], $62::bytea[])
+                as a (n, lease_id, state, expires_at, marks)
         ),
 
         -- What the batch builds on is locked, so that its state holds until the commit.
@@ -125,7 +125,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             from lease_wanted where n in (select n from accepted)
         ),
         activated as (
-            update daypass.leases l set state = a.state, expires_at = a.expires_at, due_at = a.expires_at
+            update daypass.leases l set state = a.state, expires_at = a.expires_at, due_at = a.expires_at, marks = a.marks
             from activation a where l.id = a.lease_id and l.state = 'pending' and a.n in (select n from accepted)
         ),
         remembered as (
@@ -211,6 +211,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         &personal.record_id,
         &personal.named as _,
         &personal.salts as _,
+        &activations.marks as _,
     )
     .fetch_all(connection)
     .await?;

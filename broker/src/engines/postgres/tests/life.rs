@@ -34,6 +34,40 @@ async fn a_leased_login_works_and_ends() {
 }
 
 #[tokio::test]
+async fn a_login_lasts_longer_when_told_and_never_shorter() {
+    for server in servers() {
+        let shop = Shop::open(server).await;
+        let login = shop.issue().await.unwrap();
+        let ends = async || -> time::OffsetDateTime {
+            let mut root = server.root("postgres").await;
+            let ends = sqlx::query_scalar("select rolvaliduntil from pg_roles where rolname = $1");
+            ends.bind(login.value("username")).fetch_one(&mut root).await.unwrap()
+        };
+        let renew = async |until| Postgres::default().renew(&shop.bench, &login.plan.handle, until).await;
+        let until = shop.bench.system.now() + time::Duration::minutes(30);
+        renew(until).await.unwrap();
+        let moved = ends().await;
+        assert!(
+            (moved - until - super::super::EXPIRY_MARGIN).abs() < time::Duration::seconds(1),
+            "PostgreSQL {}",
+            server.version
+        );
+        renew(until - time::Duration::minutes(20)).await.unwrap();
+        assert_eq!(ends().await, moved, "of two renewals the later end holds");
+        assert!(shop.log_in(&login).await.is_ok());
+
+        // One that is shut stays shut, one that is gone stays gone.
+        let mut root = server.root("postgres").await;
+        run(&mut root, &format!("alter role {} nologin", login.value("username"))).await;
+        assert!(matches!(renew(until + time::Duration::hours(1)).await, Err(EngineError::TargetRefused(_))));
+        assert_eq!(ends().await, moved);
+        assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
+        assert!(matches!(renew(until + time::Duration::hours(1)).await, Err(EngineError::TargetRefused(_))));
+        assert!(!shop.role_exists(&login.plan).await);
+    }
+}
+
+#[tokio::test]
 async fn the_role_says_whose_it_is_and_is_bounded() {
     for server in servers() {
         let shop = Shop::open(server).await;

@@ -1,0 +1,141 @@
+//! The kill switch: exchanges that operators have stopped. Every replica reads the list every other second and refuses what
+//! it meets before anything is made; what slipped through in between is ended by the sweeps after a stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use domain::audit::Kind;
+use domain::claims::{Claims, Json};
+use domain::policy::Allowed;
+use domain::refusal::{Code, Refusal};
+use domain::wire::StopFilter;
+use uuid::Uuid;
+
+use super::error::Error;
+use super::subject::Subject;
+use crate::audit::log;
+use crate::store::Store;
+use crate::store::stops::Stop;
+
+/// For so long after a stop its sessions are ended again: a replica that had not read it may have opened some, and an exchange
+/// takes no longer than the door's deadline.
+const SWEPT: Duration = Duration::from_secs(30);
+/// Sessions ended in one round.
+const BATCH: i64 = 200;
+
+/// The stops of now.
+#[derive(Clone, Debug)]
+pub struct Stops {
+    store: Store,
+    active: Arc<ArcSwap<Vec<Stop>>>,
+}
+
+impl Stops {
+    pub fn new(store: Store) -> Self {
+        Self { store, active: Arc::default() }
+    }
+
+    pub fn active(&self) -> Arc<Vec<Stop>> {
+        self.active.load_full()
+    }
+
+    /// Reads the list anew.
+    pub async fn follow(&self) -> Result<(), Error> {
+        let stops = self.store.stops().await?;
+        if stops != **self.active.load() {
+            tracing::info!(stops = stops.len(), "the stops of exchanges have changed");
+            self.active.store(Arc::new(stops));
+        }
+        Ok(())
+    }
+
+    /// Refuses what was allowed and is stopped.
+    pub fn check(&self, subject: &Subject, allowed: &Allowed) -> Result<(), Refusal> {
+        let stops = self.active.load();
+        match stops.iter().find(|stop| meets(stop, subject, allowed)) {
+            Some(stop) => Err(Refusal::new(Code::ExchangeStopped).hint(format!("the stop has the id {}", stop.id))),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends what new stops speak of once more, wherever it was opened.
+    pub async fn sweep_again(&self) -> Result<(), Error> {
+        let now = self.store.system().now();
+        for stop in self.active().iter().filter(|stop| now - stop.created_at < SWEPT) {
+            let swept = self.sweep(stop, None).await?;
+            if swept > 0 {
+                tracing::info!(stop = %stop.id, sessions = swept, "sessions that slipped past a stop were ended");
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends every session that the stop speaks of, and has what it holds taken back; for so long, where that is said.
+    pub async fn sweep(&self, stop: &Stop, until: Option<Instant>) -> Result<u64, Error> {
+        let (store, mut swept, mut after) = (&self.store, 0, None);
+        loop {
+            let now = store.system().now();
+            let found = store.stopped_sessions(stop, after, now, BATCH).await?;
+            after = found.last().map(|session| session.id);
+            let full = i64::try_from(found.len()) == Ok(BATCH);
+            for session in found {
+                if stop.issued_before.is_some_and(|before| session.opened_at >= before) && !self.is_old(stop, session.id).await? {
+                    continue;
+                }
+                let record = log::happened(store.system(), Kind::SessionEnded, stop.id, session.id, None, &session.role)?;
+                let record = record.field("reason", "stopped");
+                let mut tx = store.begin().await?;
+                if tx.stop_session(session.id, stop.id, now).await?.is_some() {
+                    tx.remember(&[record]).await?;
+                    tx.commit().await?;
+                    swept += 1;
+                }
+                if until.is_some_and(|until| Instant::now() >= until) {
+                    return Ok(swept);
+                }
+            }
+            if !full {
+                return Ok(swept);
+            }
+        }
+    }
+
+    /// Whether the token of a session that was opened after the stop is one of those that the stop speaks of.
+    async fn is_old(&self, stop: &Stop, session: Uuid) -> Result<bool, Error> {
+        let session = self.store.session(session).await?;
+        Ok(session.is_some_and(|session| is_old(stop, &session.claims)))
+    }
+}
+
+/// The stop as it is told.
+pub fn filter(stop: &Stop) -> StopFilter {
+    StopFilter {
+        repository: stop.repository.clone(),
+        run: stop.run.clone(),
+        role: stop.role.clone(),
+        issuer: stop.issuer.clone(),
+        engine: stop.engine.clone(),
+        before: stop.issued_before,
+    }
+}
+
+fn meets(stop: &Stop, subject: &Subject, allowed: &Allowed) -> bool {
+    let Subject { job, .. } = subject;
+    let named = |wanted: &Option<String>, values: &[Option<&str>]| {
+        wanted.as_deref().is_none_or(|wanted| values.iter().flatten().any(|value| *value == wanted))
+    };
+    named(&stop.repository, &[job.project.as_deref(), job.project_name.as_deref()])
+        && named(&stop.run, &[job.run.as_deref()])
+        && named(&stop.role, &[Some(&allowed.role)])
+        && named(&stop.issuer, &[Some(&subject.issuer)])
+        && stop.engine.as_deref().is_none_or(|engine| allowed.credentials.iter().any(|planned| planned.engine == engine))
+        && is_old(stop, &subject.claims)
+}
+
+/// Whether the token was made before the stop's moment or in the same second, where it names one. One that does not say when it
+/// was made is taken to be.
+fn is_old(stop: &Stop, claims: &Claims) -> bool {
+    stop.issued_before
+        .is_none_or(|before| claims.get("iat").and_then(Json::as_int).is_none_or(|issued| issued <= before.unix_timestamp()))
+}

@@ -1,0 +1,31 @@
+//! Marks: keyed hashes of what was handed out. They answer "whose is this?" and give nothing away: without the data key
+//! nobody can try values against them.
+
+use super::{Store, StoreError};
+
+/// Bytes of a mark: two values that meet in it by chance do not happen.
+const MARK: usize = 16;
+/// Shorter values are no secrets but names of places.
+const SHORTEST: usize = 16;
+const LABEL: &str = "handed out";
+
+impl Store {
+    /// The marks of `values`, one after the other, under the generation of now.
+    pub fn mark<'v>(&self, values: impl IntoIterator<Item = &'v str>) -> Result<Vec<u8>, StoreError> {
+        let ring = self.0.keys.ring();
+        let mut marks = Vec::new();
+        for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
+            marks.extend(ring.mac(LABEL, value.as_bytes())?.into_iter().take(MARK));
+        }
+        Ok(marks)
+    }
+
+    /// What `value` would be marked as, under each generation. None where it is too short to be marked.
+    pub fn marks_of(&self, value: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+        if value.len() < SHORTEST {
+            return Ok(Vec::new());
+        }
+        let macs = self.0.keys.ring().macs(LABEL, value.as_bytes())?;
+        Ok(macs.into_iter().map(|mac| mac.into_iter().take(MARK).collect()).collect())
+    }
+}

@@ -1,0 +1,26 @@
+//! Follows the stops of exchanges, and ends what slipped past a new one.
+
+use std::time::Duration;
+
+use super::worker::Worker;
+use crate::service::error::Error;
+use crate::service::stops::Stops;
+
+#[derive(Debug)]
+pub struct StopWatch {
+    pub stops: Stops,
+}
+
+impl Worker for StopWatch {
+    const NAME: &'static str = "stops";
+
+    /// An operator is told that a stop holds everywhere within five seconds.
+    fn every(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    async fn run(&self) -> Result<(), Error> {
+        self.stops.follow().await?;
+        self.stops.sweep_again().await
+    }
+}
