@@ -28,11 +28,13 @@ use crate::outbound::Outbound;
 use crate::service::denials::Denials;
 use crate::service::exchange::Exchange;
 use crate::service::explain::Explain;
+use crate::service::hold::Holds;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
 use crate::service::policies::Policies;
 use crate::service::readiness::{Readiness, Reason};
+use crate::service::reconcile::Reconcile;
 use crate::service::rooms::Rooms;
 use crate::service::sessions::Sessions;
 use crate::service::shelf::Shelf;
@@ -42,7 +44,7 @@ use crate::store::Store;
 use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
-use crate::workers::{ClockWatch, ConnectionWatch, Expiry, KeyFetch, KeyHealth, Sealer, Sweep, TallyFlush};
+use crate::workers::{ClockWatch, ConnectionWatch, Expiry, KeyFetch, KeyHealth, Reconciler, Sealer, Sweep, TallyFlush};
 
 mod check;
 mod ground;
@@ -102,6 +104,7 @@ pub struct House {
     rooms: Arc<Rooms>,
     keys: Arc<KeyCache>,
     upkeep: Upkeep,
+    reconcile: Reconcile,
     readiness: Readiness,
     certificate: Option<Arc<Certificate>>,
     ops: Ops,
@@ -180,6 +183,8 @@ impl House {
             system: system.clone(),
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
+        let holds = Holds::new(system.clone(), store.clone(), metrics.clone(), readiness.clone());
+        let reconcile = Reconcile::new(rooms.clone(), holds, config.reconcile.every, config.reconcile.grace);
         remember_start(&rooms, run).await?;
 
         let mut edges = Vec::new();
@@ -204,6 +209,7 @@ impl House {
                 secrets: secrets::Secrets::new(rooms.clone()),
                 audit: audit::Audit::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
+                reconcile: reconcile.clone(),
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             let native = guarded(native, door()).merge(ops::health(readiness.clone()));
@@ -211,7 +217,7 @@ impl House {
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
         }
-        Ok(Some(Self { run, rooms, keys, upkeep, readiness, certificate, ops, edges, limits }))
+        Ok(Some(Self { run, rooms, keys, upkeep, reconcile, readiness, certificate, ops, edges, limits }))
     }
 
     /// Where each listener really is, by name: a port of 0 in the configuration means any.
@@ -238,7 +244,7 @@ impl House {
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {
-            start(Expiry { leases: rooms.leases.clone() }, metrics, &workers, &working);
+            take_back(self.rooms.clone(), self.reconcile.clone(), workers.clone(), &working);
             start(Sweep { upkeep: upkeep() }, metrics, &workers, &working);
             start(Sealer { upkeep: upkeep() }, metrics, &workers, &working);
         }
@@ -280,6 +286,17 @@ impl House {
         self.ops.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Begins to take leases back. A database that was brought back from a backup is noticed before its word is taken for it.
+fn take_back(rooms: Arc<Rooms>, reconcile: Reconcile, stop: CancellationToken, working: &TaskTracker) {
+    let tracker = working.clone();
+    working.spawn(async move {
+        reconcile.first_look().await;
+        let expiry = Expiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
+        start(expiry, &rooms.metrics, &stop, &tracker);
+        start(Reconciler { reconcile }, &rooms.metrics, &stop, &tracker);
+    });
 }
 
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -27,6 +27,7 @@ pub struct Config {
     pub policy: Policy,
     pub verify: Verify,
     pub limits: Limits,
+    pub reconcile: Reconcile,
     pub telemetry: telemetry::Config,
     pub engines: engines::Settings,
     pub connections: BTreeMap<String, Connection>,
@@ -130,6 +131,24 @@ impl Default for Limits {
             drain: Duration::from_secs(10),
             rate: service::limiter::Config::default(),
         }
+    }
+}
+
+/// `[reconcile]`: comparing leases with what the targets have.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconcile {
+    /// How often each target is compared.
+    #[serde(with = "seconds")]
+    pub every: Duration,
+    /// How long a login without a lease is shut before it is dropped.
+    #[serde(with = "seconds")]
+    pub grace: Duration,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { every: Duration::from_mins(10), grace: Duration::from_hours(1) }
     }
 }
 

@@ -167,6 +167,7 @@ pub struct Metrics {
     ended: Counter<u64>,
     leases_overdue: Gauge<u64>,
     oldest_overdue: Gauge<f64>,
+    on_hold: Gauge<u64>,
     keys_age: Gauge<f64>,
     key_failures: Counter<u64>,
     clock_offset: Gauge<f64>,
@@ -200,6 +201,10 @@ impl Metrics {
             oldest_overdue: meter
                 .f64_gauge("daypass_lease_oldest_overdue_seconds")
                 .with_description("How long the oldest overdue lease is past its end")
+                .build(),
+            on_hold: meter
+                .u64_gauge("daypass_on_hold")
+                .with_description("1 while taking back waits for `daypass lease resume`")
                 .build(),
             keys_age: meter
                 .f64_gauge("daypass_issuer_keys_age_seconds")
@@ -248,6 +253,10 @@ impl Metrics {
     pub fn overdue(&self, leases: u64, oldest: Duration) {
         self.leases_overdue.record(leases, &[]);
         self.oldest_overdue.record(oldest.as_secs_f64(), &[]);
+    }
+
+    pub fn on_hold(&self, held: bool) {
+        self.on_hold.record(u64::from(held), &[]);
     }
 
     /// `issuer` is a name of the policy set, a closed set.

@@ -57,6 +57,12 @@ kinds! {
     LeaseFenced "lease.fenced" "The login of a lease is dead, the rest of it could not be removed yet.";
     LeaseRetried "lease.retried" "Taking back the credential of a lease failed and will be tried again.";
     LeaseExpired "lease.expired" "The credential of a lease ended by its own clock.";
+    LeaseLost "lease.lost" "The login of an active lease is gone from its target, and nobody here took it back.";
+    LeasesReconciled "leases.reconciled" "An operator had the leases compared with their targets.";
+    StrayQuarantined "stray.quarantined" "A login that no open lease accounts for was shut.";
+    StrayDropped "stray.dropped" "A login that no open lease accounts for was dropped.";
+    HoldBegan "hold.began" "The database had gone back in time; taking back waits for an operator.";
+    HoldLifted "hold.lifted" "An operator let taking back go on.";
     SecretWritten "secret.written" "An operator wrote a version of a secret.";
     SecretRead "secret.read" "An operator read a secret.";
     SecretListed "secret.listed" "An operator listed secrets or the versions of one.";

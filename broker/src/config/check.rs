@@ -43,6 +43,9 @@ impl Draft {
         if let Some(limits) = &self.limits {
             limits.check(problems);
         }
+        if self.reconcile.is_some_and(|reconcile| reconcile.every < Duration::from_secs(1)) {
+            problems.push("[reconcile] every is at least 1s".to_owned());
+        }
         if let Some(Err(error)) = self.telemetry.as_ref().map(telemetry::Config::check) {
             problems.push(error.to_string());
         }

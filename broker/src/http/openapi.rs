@@ -31,7 +31,9 @@ use super::{admin, native};
         admin::secrets::delete,
         admin::secrets::roll_back,
         admin::audit::list,
-        admin::explain::explain
+        admin::explain::explain,
+        admin::reconcile::reconcile,
+        admin::reconcile::resume
     ),
     components(schemas(domain::wire::SecretList, domain::wire::SecretHistory)),
     modifiers(&SessionToken)

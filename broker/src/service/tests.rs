@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::rooms::Rooms;
 use super::sessions::Sessions;
 use crate::crypto::jws::tests::{Signer, jwks};
 use crate::engines::Engines;
-use crate::engines::engine::{self, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use crate::engines::engine::{self, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use crate::oidc::keys::KeyCache;
 use crate::oidc::{Verifier, trust};
 use crate::outbound::Outbound;
@@ -36,6 +37,7 @@ use crate::telemetry::{self, Telemetry};
 mod exchange;
 mod operators;
 mod reached;
+mod reconciling;
 mod taking_back;
 mod upkeep;
 
@@ -46,6 +48,8 @@ const URL: &str = "https://ci.example.test";
 struct Target {
     made: Arc<AtomicU32>,
     mood: Arc<AtomicU8>,
+    /// What it lists, by name.
+    logins: Arc<Mutex<BTreeMap<String, Found>>>,
 }
 
 impl Target {
@@ -88,7 +92,20 @@ impl Engine for Target {
         Ok(Issued { values, native_expiry, facts: BTreeMap::new() })
     }
 
-    async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+    async fn list(&self, _: &Bench, _: &str) -> Result<Option<Vec<Found>>, EngineError> {
+        if self.mood.load(Ordering::Relaxed) == Self::SILENT {
+            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        }
+        Ok(Some(self.logins.lock().unwrap().values().cloned().collect()))
+    }
+
+    async fn shut(&self, _: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        let name = String::from_utf8(handle.expose().clone()).unwrap();
+        Ok(self.logins.lock().unwrap().get_mut(&name).map(|found| found.open = false).is_some())
+    }
+
+    async fn revoke(&self, _: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+        self.logins.lock().unwrap().remove(&String::from_utf8(handle.expose().clone()).unwrap());
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),
             Self::PANICS => panic!("a defect of the engine"),

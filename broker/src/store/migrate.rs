@@ -33,6 +33,9 @@ const GRANTS: &[(&str, &str)] = &[
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
     ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
+    ("holds", "select, insert, delete"),
+    ("reconciliations", "select, insert, delete, update (due_at)"),
+    ("strays", "select, insert, delete, update (reason, quarantined_at)"),
 ];
 
 /// Brings the schema up to date and grants `serving_role` exactly what serving needs. Creates nothing else; may be run

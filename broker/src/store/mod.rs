@@ -20,6 +20,7 @@ mod connections;
 mod data_keys;
 pub mod denials;
 mod error;
+pub mod holds;
 mod issuer_keys;
 pub mod leases;
 mod line;
@@ -30,6 +31,7 @@ pub mod policies;
 mod record;
 pub mod secrets;
 pub mod sessions;
+pub mod strays;
 mod tx;
 mod writer;
 

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use domain::wire::LeaseAnswer;
 
+use super::reconcile;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::http::DEADLINE;
@@ -17,11 +18,20 @@ pub(crate) enum Lease {
         /// As `lease list` shows it
         id: String,
     },
+    /// Compare the leases with what the targets really have, and set right what differs; for operators
+    Reconcile(reconcile::Reconcile),
+    /// Let taking back go on after the database went back in time; for operators
+    Resume,
 }
 
 pub(crate) async fn run(context: &Context, lease: Lease) -> Result<()> {
-    let api = context.broker_with_session()?;
+    let api = match lease {
+        Lease::Reconcile(ask) => return reconcile::run(context, ask).await,
+        Lease::Resume => return reconcile::resume(context).await,
+        Lease::List | Lease::Release { .. } => context.broker_with_session()?,
+    };
     match lease {
+        Lease::Reconcile(_) | Lease::Resume => Ok(()),
         Lease::List => {
             let list = api.leases().await?;
             if context.out.is_json() { context.out.json(&list) } else { show(context, &list.leases) }

@@ -26,6 +26,7 @@ pub const RIGHTS: &[(&str, bool)] = &[
     ("connections.read", false),
     ("connections.write", false),
     ("leases.read", false),
+    ("leases.reconcile", false),
     ("leases.revoke", false),
     ("policy.explain", false),
     ("policy.read", false),

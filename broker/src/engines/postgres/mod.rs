@@ -9,6 +9,7 @@ mod create;
 mod remove;
 mod settings;
 mod statement;
+mod strays;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use uuid::Uuid;
 
 use self::admin::Pools;
 use self::settings::Settings;
-use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use super::engine::{Ask, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use super::target;
 use crate::store::Connection;
 
@@ -125,6 +126,19 @@ impl Engine for Postgres {
         let admin = self.pools.admin(&connection, &settings)?;
         remove::remove(&bench.system, &admin, &settings, &handle).await
     }
+
+    async fn list(&self, bench: &Bench, connection: &str) -> Result<Option<Vec<Found>>, EngineError> {
+        let connection = target::connection(bench, Self::NAME, connection)?;
+        let admin = self.pools.admin(&connection, &Settings::of(&connection)?)?;
+        strays::list(&admin, &connection.name, &bench.deployment).await.map(Some)
+    }
+
+    async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        let handle = Handle::read(handle)?;
+        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
+        let admin = self.pools.admin(&connection, &Settings::of(&connection)?)?;
+        strays::shut(&admin, &handle.role).await
+    }
 }
 
 impl Handle {
@@ -151,6 +165,21 @@ fn base32(id: u128) -> String {
             digit => char::from(b'2' + digit - 26),
         })
         .collect()
+}
+
+/// The id that stands in the name of a role, if it is one that [`role_name`] makes.
+fn lease_of(deployment: &str, role: &str) -> Option<Uuid> {
+    let digits = role.strip_prefix("dp_")?.strip_prefix(deployment)?.strip_prefix('_')?;
+    let id = digits.bytes().try_fold(0_u128, |id, digit| {
+        let value = match digit {
+            b'a'..=b'z' => digit - b'a',
+            b'2'..=b'7' => digit - b'2' + 26,
+            _ => return None,
+        };
+        Some(id << 5 | u128::from(value))
+    })?;
+    // What is too long or too large reads back as another name.
+    (base32(id) == digits).then(|| Uuid::from_u128(id))
 }
 
 /// What a database administrator reads beside the role.

@@ -3,6 +3,7 @@
 pub(super) mod audit;
 pub(super) mod bootstrap;
 pub(super) mod explain;
+pub(super) mod reconcile;
 pub(super) mod secrets;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use axum::routing::{get, post};
 use crate::service::audit::Audit;
 use crate::service::explain::Explain;
 use crate::service::operators::Operators;
+use crate::service::reconcile::Reconcile;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Sessions;
 
@@ -24,6 +26,7 @@ pub struct Admin {
     pub secrets: Secrets,
     pub audit: Audit,
     pub explain: Explain,
+    pub reconcile: Reconcile,
 }
 
 /// What jobs may do with the stored secrets that their role reaches, for the native listener.
@@ -45,5 +48,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
         .route("/api/v1/audit", get(audit::list))
         .route("/api/v1/explain/{decision}", get(explain::explain))
+        .route("/api/v1/reconcile", post(reconcile::reconcile))
+        .route("/api/v1/resume", post(reconcile::resume))
         .with_state(Arc::new(admin))
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod life;
 mod server;
+mod strays;
 mod targets;
 
 use std::collections::BTreeMap;
