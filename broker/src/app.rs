@@ -181,6 +181,7 @@ impl House {
             store: store.clone(),
             metrics: metrics.clone(),
             system: system.clone(),
+            leases_per_session: config.limits.leases_per_session,
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
         let holds = Holds::new(system.clone(), store.clone(), metrics.clone(), readiness.clone());

@@ -120,6 +120,8 @@ pub struct Limits {
     #[serde(with = "seconds")]
     pub drain: Duration,
     pub rate: service::limiter::Config,
+    /// Live leases of one session.
+    pub leases_per_session: u32,
 }
 
 impl Default for Limits {
@@ -130,6 +132,7 @@ impl Default for Limits {
             in_flight: 192,
             drain: Duration::from_secs(10),
             rate: service::limiter::Config::default(),
+            leases_per_session: 100,
         }
     }
 }
@@ -163,6 +166,9 @@ pub struct Connection {
     pub allowed_roles: Vec<String>,
     #[serde(default = "Connection::four")]
     pub concurrency: u32,
+    /// Live leases on it.
+    #[serde(default = "store::Connection::most_leases")]
+    pub max_leases: u32,
     /// What only the engine understands.
     #[serde(flatten)]
     pub settings: serde_json::Map<String, serde_json::Value>,
@@ -184,6 +190,7 @@ impl Connection {
             settings: self.settings.clone(),
             allowed_roles: self.allowed_roles.clone(),
             concurrency: self.concurrency,
+            max_leases: self.max_leases,
         }
     }
 }

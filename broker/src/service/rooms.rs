@@ -28,6 +28,8 @@ pub struct Rooms {
     pub store: Store,
     pub leases: Leases,
     pub metrics: Metrics,
+    /// How many live leases one session may have.
+    pub leases_per_session: u32,
 }
 
 impl Rooms {

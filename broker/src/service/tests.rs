@@ -204,6 +204,7 @@ impl House {
             store,
             metrics,
             system,
+            leases_per_session: 100,
         });
         let leases = rooms.leases.clone();
         let worker = tokio::spawn(async move {

@@ -41,7 +41,7 @@ pub use data_keys::{Generation, Left};
 pub use error::StoreError;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{Options, address};
-pub use record::{Activation, NewLease, NewSession, Record, TokenUse, WriteError, Written};
+pub use record::{Activation, NewLease, NewSession, Quota, Record, TokenUse, WriteError, Written};
 pub use secrets::Secrets;
 pub use tx::Tx;
 

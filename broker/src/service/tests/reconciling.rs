@@ -35,6 +35,7 @@ impl Compared {
             settings: Map::new(),
             allowed_roles: vec!["*".to_owned()],
             concurrency: 4,
+            max_leases: 5_000,
         };
         house.rooms.store.connections().replace(vec![shop]);
         let (reconcile, readiness) = reconciler(&house);

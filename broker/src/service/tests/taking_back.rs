@@ -36,6 +36,8 @@ async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgP
         expires_at: now + Duration::from_hours(1),
         create_deadline: now - Duration::from_secs(10),
         max_live_of_role: 10,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let _written =
         house.rooms.store.write(Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() }).await.unwrap();
@@ -68,6 +70,8 @@ async fn giving_back_what_is_still_being_made_is_remembered_and_keeps_nobody_wai
         expires_at: now + Duration::from_hours(1),
         create_deadline: now + Duration::from_secs(10),
         max_live_of_role: 10,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let record = Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() };
     let _written = house.rooms.store.write(record).await.unwrap();
@@ -162,6 +166,8 @@ async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
         expires_at: now - Duration::from_secs(1),
         create_deadline: now,
         max_live_of_role: 10_000,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let leases: Vec<NewLease> = (0..400).map(passive).collect();
     let begun = std::time::Instant::now();

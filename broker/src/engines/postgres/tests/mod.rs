@@ -79,6 +79,7 @@ impl Shop {
             settings: settings.as_object().unwrap().clone(),
             allowed_roles: vec!["shop-*".to_owned()],
             concurrency: 4,
+            max_leases: 5_000,
         }]);
     }
 
