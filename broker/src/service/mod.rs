@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod shelf;
 pub mod subject;
 pub mod upkeep;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

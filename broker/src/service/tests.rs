@@ -75,7 +75,7 @@ impl Engine for Target {
         Ok(Plan {
             upstream: Some(format!("dp_{}", ask.lease_id.simple())),
             connection: Some(ask.params.connection.clone()),
-            handle: Secret::new(b"undo".to_vec()),
+            handle: Secret::new(if ask.params.connection == "sick" { b"sick".to_vec() } else { b"undo".to_vec() }),
             revocable: self.mood.load(Ordering::Relaxed) != Self::FLEETING,
             leased: true,
         })
@@ -105,6 +105,10 @@ impl Engine for Target {
     }
 
     async fn revoke(&self, _: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+        if handle.expose() == b"sick" {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        }
         self.logins.lock().unwrap().remove(&String::from_utf8(handle.expose().clone()).unwrap());
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),

@@ -33,6 +33,7 @@ pub mod secrets;
 pub mod sessions;
 pub mod strays;
 mod tx;
+pub mod waiting;
 mod writer;
 
 pub use connections::{Connection, Connections, Source};

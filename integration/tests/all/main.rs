@@ -18,4 +18,5 @@ mod issuers;
 mod leases;
 mod outages;
 mod races;
+mod reconcile;
 mod sessions;

@@ -215,3 +215,26 @@ async fn an_engine_that_panics_does_not_keep_its_targets_places(pool: PgPool) {
     until("the next one is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_target_that_does_not_answer_delays_no_other(pool: PgPool) {
+    let sick = role("sick", "max_leases = 100", "engine = \"postgres\"\nconnection = \"sick\"\nstatements = \"rw\"");
+    let house = House::build(&pool, &(sick + &database("shop", "max_leases = 100"))).await;
+    let mut granted = Vec::new();
+    for at in 0..24 {
+        let name = if at < 16 { "sick" } else { "shop" };
+        granted.push(house.exchange(house.ask(&house.token(name))).await.unwrap());
+    }
+    let ids: Vec<Uuid> = granted.iter().flat_map(|granted| granted.credentials.iter().filter_map(|given| given.lease)).collect();
+    let begun = std::time::Instant::now();
+    let mut tx = house.rooms.store.begin().await.unwrap();
+    tx.begin_release(&ids, house.rooms.system.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    for granted in granted.iter().skip(16) {
+        until("it is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
+    }
+    // One try at the sick target takes two seconds.
+    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    assert_eq!(house.states(granted[0].session).await, [State::Revoking]);
+    house.close().await;
+}

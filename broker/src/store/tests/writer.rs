@@ -209,7 +209,10 @@ async fn sessions_and_connections_have_quotas_of_their_own(pool: PgPool) {
     let _ = store.write(elsewhere).await.unwrap();
 
     // What is over counts no more.
-    sqlx::query("update daypass.leases set state = 'revoked', due_at = null where connection = 'shop'").execute(&pool).await.unwrap();
+    sqlx::query("update daypass.leases set state = 'revoked', due_at = null where connection = 'shop'")
+        .execute(&pool)
+        .await
+        .unwrap();
     let mut again = first(&store, [31; 32]);
     again.leases[0].max_live_of_connection = Some(1);
     let _ = store.write(again).await.unwrap();
