@@ -34,6 +34,8 @@ mod stray;
 /// How long a look at one target may take when an operator waits for it, and how long all the rest may.
 const LOOK: Duration = Duration::from_secs(4);
 const ACTS: Duration = Duration::from_secs(7);
+/// How long the step may go on that was begun before the time was up.
+const LAST_STEP: Duration = Duration::from_secs(2);
 /// How long a worker's run may take for one target.
 const WORK: Duration = Duration::from_secs(120);
 /// How long a start waits for the targets before leases are taken back.
@@ -203,7 +205,12 @@ impl Reconcile {
         }
         self.lost(name, &found, looked_at, if acts && !held { act } else { Act::Look }, answer).await?;
         for stray in &strays {
-            answer.strays.push(self.step(connection, stray, acts && !held && Instant::now() < until).await?);
+            let step = self.step(connection, stray, acts && !held && Instant::now() < until);
+            let Ok(step) = tokio::time::timeout_at(until + LAST_STEP, step).await else {
+                answer.failure = Some("the target did not answer in time".to_owned());
+                break;
+            };
+            answer.strays.push(step?);
         }
         Ok(())
     }

@@ -159,7 +159,11 @@ async fn compare_with_a_target(store: &Store) {
     assert_eq!(tx.mark_lost(&[lease.id], "gone", now).await.unwrap(), [lease.id]);
     tx.commit().await.unwrap();
     let waiting = store.waiting(now + Duration::hours(1), now + Duration::minutes(1)).await.unwrap().remove(0);
-    assert_eq!((waiting.target.as_str(), waiting.due, waiting.overdue, waiting.fenced), ("shop", 2, 2, 0), "the repeat of before waits too");
+    assert_eq!(
+        (waiting.target.as_str(), waiting.due, waiting.overdue, waiting.fenced),
+        ("shop", 2, 2, 0),
+        "the repeat of before waits too"
+    );
     let claim = Claim { owner: Uuid::nil(), now, until: now, limit: 5, except: &[] };
     assert!(store.claim_leases(&claim).await.unwrap().is_empty(), "on hold");
     let mut tx = store.begin().await.unwrap();
