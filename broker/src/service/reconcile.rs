@@ -37,7 +37,7 @@ const ACTS: Duration = Duration::from_secs(7);
 /// How long the step may go on that was begun before the time was up.
 const LAST_STEP: Duration = Duration::from_secs(2);
 /// How long a worker's run may take for one target.
-const WORK: Duration = Duration::from_secs(120);
+const WORK: Duration = Duration::from_mins(2);
 /// How long a start waits for the targets before leases are taken back.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// A lease of this age has its login, if it ever had one: longer than the create deadline.
