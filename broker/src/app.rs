@@ -31,11 +31,13 @@ use crate::service::explain::Explain;
 use crate::service::hooks::{Hooks, Keys as HookKeys};
 use crate::service::job_ends::JobEnds;
 use crate::service::inventory::Inventory;
+use crate::service::hold::Holds;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
 use crate::service::policies::Policies;
 use crate::service::readiness::{Readiness, Reason};
+use crate::service::reconcile::Reconcile;
 use crate::service::rooms::Rooms;
 use crate::service::sessions::Sessions;
 use crate::service::shelf::Shelf;
@@ -47,7 +49,7 @@ use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
 use crate::workers::{
-    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Sealer, StopWatch, Sweep, TallyFlush,
+    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Reconciler, Sealer, StopWatch, Sweep, TallyFlush,
 };
 
 mod check;
@@ -110,6 +112,7 @@ pub struct House {
     keys: Arc<KeyCache>,
     upkeep: Upkeep,
     job_ends: JobEnds,
+    reconcile: Reconcile,
     readiness: Readiness,
     certificate: Option<Arc<Certificate>>,
     ops: Ops,
@@ -188,10 +191,13 @@ impl House {
             store: store.clone(),
             metrics: metrics.clone(),
             system: system.clone(),
+            leases_per_session: config.limits.leases_per_session,
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
         let job_ends = JobEnds::new(rooms.clone());
         rooms.stops.follow().await.map_err(plain)?;
+        let holds = Holds::new(system.clone(), store.clone(), metrics.clone(), readiness.clone());
+        let reconcile = Reconcile::new(rooms.clone(), holds, config.reconcile.every, config.reconcile.grace);
         remember_start(&rooms, run).await?;
 
         let mut edges = Vec::new();
@@ -220,6 +226,7 @@ impl House {
                 audit: audit::Audit::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
                 inventory: Inventory::new(rooms.clone()),
+                reconcile: reconcile.clone(),
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             // Deliveries take nobody else's place.
@@ -230,7 +237,7 @@ impl House {
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
         }
-        Ok(Some(Self { run, rooms, keys, upkeep, job_ends, readiness, certificate, ops, edges, limits }))
+        Ok(Some(Self { run, rooms, keys, upkeep, job_ends, reconcile, readiness, certificate, ops, edges, limits }))
     }
 
     /// Where each listener really is, by name: a port of 0 in the configuration means any.
@@ -258,7 +265,7 @@ impl House {
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {
-            start(Expiry { leases: rooms.leases.clone() }, metrics, &workers, &working);
+            take_back(self.rooms.clone(), self.reconcile.clone(), workers.clone(), &working);
             start(JobEndings { ends: self.job_ends.clone() }, metrics, &workers, &working);
             start(Sweep { upkeep: upkeep() }, metrics, &workers, &working);
             start(Sealer { upkeep: upkeep() }, metrics, &workers, &working);
@@ -301,6 +308,17 @@ impl House {
         self.ops.close().await;
         tracing::info!("stopped");
     }
+}
+
+/// Begins to take leases back. A database that was brought back from a backup is noticed before its word is taken for it.
+fn take_back(rooms: Arc<Rooms>, reconcile: Reconcile, stop: CancellationToken, working: &TaskTracker) {
+    let tracker = working.clone();
+    working.spawn(async move {
+        reconcile.first_look().await;
+        let expiry = Expiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
+        start(expiry, &rooms.metrics, &stop, &tracker);
+        start(Reconciler { reconcile }, &rooms.metrics, &stop, &tracker);
+    });
 }
 
 async fn bind(name: &str, address: SocketAddr) -> Result<TcpListener> {

@@ -29,6 +29,7 @@ pub struct Config {
     pub policy: Policy,
     pub verify: Verify,
     pub limits: Limits,
+    pub reconcile: Reconcile,
     pub telemetry: telemetry::Config,
     pub engines: engines::Settings,
     pub connections: BTreeMap<String, Connection>,
@@ -122,6 +123,8 @@ pub struct Limits {
     #[serde(with = "seconds")]
     pub drain: Duration,
     pub rate: service::limiter::Config,
+    /// Live leases of one session.
+    pub leases_per_session: u32,
 }
 
 impl Default for Limits {
@@ -132,7 +135,26 @@ impl Default for Limits {
             in_flight: 192,
             drain: Duration::from_secs(10),
             rate: service::limiter::Config::default(),
+            leases_per_session: 100,
         }
+    }
+}
+
+/// `[reconcile]`: comparing leases with what the targets have.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reconcile {
+    /// How often each target is compared.
+    #[serde(with = "seconds")]
+    pub every: Duration,
+    /// How long a login without a lease is shut before it is dropped.
+    #[serde(with = "seconds")]
+    pub grace: Duration,
+}
+
+impl Default for Reconcile {
+    fn default() -> Self {
+        Self { every: Duration::from_mins(10), grace: Duration::from_hours(1) }
     }
 }
 
@@ -147,6 +169,9 @@ pub struct Connection {
     pub allowed_roles: Vec<String>,
     #[serde(default = "Connection::four")]
     pub concurrency: u32,
+    /// Live leases on it.
+    #[serde(default = "store::Connection::most_leases")]
+    pub max_leases: u32,
     /// What only the engine understands.
     #[serde(flatten)]
     pub settings: serde_json::Map<String, serde_json::Value>,
@@ -168,6 +193,7 @@ impl Connection {
             settings: self.settings.clone(),
             allowed_roles: self.allowed_roles.clone(),
             concurrency: self.concurrency,
+            max_leases: self.max_leases,
         }
     }
 }

@@ -167,6 +167,9 @@ pub struct Metrics {
     ended: Counter<u64>,
     leases_overdue: Gauge<u64>,
     oldest_overdue: Gauge<f64>,
+    on_hold: Gauge<u64>,
+    target_leases: Gauge<u64>,
+    target_oldest: Gauge<f64>,
     keys_age: Gauge<f64>,
     key_failures: Counter<u64>,
     clock_offset: Gauge<f64>,
@@ -201,6 +204,18 @@ impl Metrics {
             oldest_overdue: meter
                 .f64_gauge("daypass_lease_oldest_overdue_seconds")
                 .with_description("How long the oldest overdue lease is past its end")
+                .build(),
+            target_leases: meter
+                .u64_gauge("daypass_target_leases")
+                .with_description("Leases that wait to be taken back, by target and whether they are due, overdue or fenced")
+                .build(),
+            target_oldest: meter
+                .f64_gauge("daypass_target_oldest_waiting_seconds")
+                .with_description("How long the first of those should have been gone, by target")
+                .build(),
+            on_hold: meter
+                .u64_gauge("daypass_on_hold")
+                .with_description("1 while taking back waits for `daypass lease resume`")
                 .build(),
             keys_age: meter
                 .f64_gauge("daypass_issuer_keys_age_seconds")
@@ -253,6 +268,19 @@ impl Metrics {
     pub fn overdue(&self, leases: u64, oldest: Duration) {
         self.leases_overdue.record(leases, &[]);
         self.oldest_overdue.record(oldest.as_secs_f64(), &[]);
+    }
+
+    /// `target` is a connection or an engine, a closed set; the counts are of due, overdue and fenced leases.
+    pub fn waiting(&self, target: &str, [due, overdue, fenced]: [u64; 3], oldest: Duration) {
+        let target = KeyValue::new("target", target.to_owned());
+        for (state, leases) in [("due", due), ("overdue", overdue), ("fenced", fenced)] {
+            self.target_leases.record(leases, &[target.clone(), KeyValue::new("state", state)]);
+        }
+        self.target_oldest.record(oldest.as_secs_f64(), &[target]);
+    }
+
+    pub fn on_hold(&self, held: bool) {
+        self.on_hold.record(u64::from(held), &[]);
     }
 
     /// `issuer` is a name of the policy set, a closed set.

@@ -4,8 +4,8 @@ mod operators;
 
 use domain::secret::Secret;
 use domain::wire::{
-    AuditList, AuditQuery, ExchangeAnswer, LeaseList, ReleaseAnswer, SecretAnswer, SecretHistory, SecretList, SecretWrite,
-    SecretWritten, SessionAsk, WhoAmI,
+    AuditList, AuditQuery, ExchangeAnswer, LeaseList, ReconcileAnswer, ReconcileRequest, ReleaseAnswer, ResumeAnswer,
+    SecretAnswer, SecretHistory, SecretList, SecretWrite, SecretWritten, SessionAsk, WhoAmI,
 };
 use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -161,6 +161,17 @@ impl Api {
     /// Why a recorded decision fell as it did, every condition of it.
     pub(crate) async fn explain(&self, decision: &str) -> Result<serde_json::Value> {
         self.get(self.url(["explain", decision])?).await
+    }
+
+    /// The leases beside what the targets have.
+    pub(crate) async fn reconcile(&self, ask: &ReconcileRequest) -> Result<ReconcileAnswer> {
+        let call = Call::new(Method::POST, self.url(["reconcile"])?, Repeat::Always);
+        self.run(with_body(self.authorised(call)?, ask)?).await
+    }
+
+    /// Ends a hold.
+    pub(crate) async fn resume(&self) -> Result<ResumeAnswer> {
+        self.run(self.authorised(Call::new(Method::POST, self.url(["resume"])?, Repeat::IfNotBegun))?).await
     }
 
     async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {

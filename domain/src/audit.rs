@@ -65,6 +65,12 @@ kinds! {
     LeaseNotRenewed "lease.not_renewed" "The target did not let a lease last longer; its end is the old one.";
     ExchangeStopped "exchange.stopped" "An operator stopped exchanges and ended what came of earlier ones.";
     ExchangeAllowedAgain "exchange.allowed_again" "An operator lifted a stop of exchanges.";
+    LeaseLost "lease.lost" "The login of an active lease is gone from its target, and nobody here took it back.";
+    LeasesReconciled "leases.reconciled" "An operator had the leases compared with their targets.";
+    StrayQuarantined "stray.quarantined" "A login that no open lease accounts for was shut.";
+    StrayDropped "stray.dropped" "A login that no open lease accounts for was dropped.";
+    HoldBegan "hold.began" "The database had gone back in time; taking back waits for an operator.";
+    HoldLifted "hold.lifted" "An operator let taking back go on.";
     SecretWritten "secret.written" "An operator wrote a version of a secret.";
     SecretRead "secret.read" "An operator read a secret.";
     SecretListed "secret.listed" "An operator listed secrets or the versions of one.";

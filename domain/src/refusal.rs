@@ -130,7 +130,7 @@ codes! {
         "The time to live is below what the target system can do."
         "Ask for a longer time to live, or have the role allow it.";
     LeaseQuotaExceeded "lease_quota_exceeded" TooMany
-        "The role has as many live leases as it may have."
+        "As many leases are live as the role, the session or the connection may have."
         "Wait until leases end, or release those that are not needed any more.";
     SessionUnknown "session_unknown" Unauthenticated
         "The session token is not known, or its session has ended."

@@ -43,6 +43,9 @@ impl Draft {
         if let Some(limits) = &self.limits {
             limits.check(problems);
         }
+        if self.reconcile.is_some_and(|reconcile| reconcile.every < Duration::from_secs(1)) {
+            problems.push("[reconcile] every is at least 1s".to_owned());
+        }
         if let Some(Err(error)) = self.telemetry.as_ref().map(telemetry::Config::check) {
             problems.push(error.to_string());
         }
@@ -101,6 +104,9 @@ impl Seal {
 
 impl Limits {
     fn check(&self, problems: &mut Vec<String>) {
+        if !(1..=100_000).contains(&self.leases_per_session) {
+            problems.push("[limits] leases_per_session is between 1 and 100000".to_owned());
+        }
         let counts = [self.in_flight, self.connections, self.connections_per_address];
         if counts.iter().any(|count| !(1..=1_000_000).contains(count)) {
             problems.push("[limits] in_flight, connections and connections_per_address are between 1 and 1000000".to_owned());
@@ -115,6 +121,9 @@ impl Connection {
             if let Err(what) = Glob::new(pattern) {
                 problems.push(format!("{place} allowed_roles: {pattern:?} is no name or glob: {what}"));
             }
+        }
+        if !(1..=10_000_000).contains(&self.max_leases) {
+            problems.push(format!("{place} max_leases is between 1 and 10000000"));
         }
         if !(1..=1_000).contains(&self.concurrency) {
             problems.push(format!("{place} concurrency is between 1 and 1000"));

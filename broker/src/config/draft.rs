@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{Config, Connection, Hook, Limits, Listen, Policy, Problems, Seal, Verify};
+use super::{Config, Connection, Hook, Limits, Listen, Policy, Problems, Reconcile, Seal, Verify};
 use crate::{engines, store, telemetry};
 
 const SECTIONS: &[&str] =
-    &["listen", "database", "seal", "policy", "verify", "limits", "telemetry", "engine", "connection", "hook"];
+    &["listen", "database", "seal", "policy", "verify", "limits", "reconcile", "telemetry", "engine", "connection", "hook"];
 
 /// As much of a configuration as could be read, and everything that is wrong with it.
 #[derive(Debug, Default)]
@@ -22,6 +22,7 @@ pub struct Draft {
     pub policy: Option<Policy>,
     pub verify: Option<Verify>,
     pub limits: Option<Limits>,
+    pub reconcile: Option<Reconcile>,
     pub telemetry: Option<telemetry::Config>,
     pub engines: Option<engines::Settings>,
     pub connections: BTreeMap<String, Connection>,
@@ -50,6 +51,7 @@ impl Draft {
             policy: reader.section("policy"),
             verify: reader.section_or_default("verify"),
             limits: reader.section_or_default("limits"),
+            reconcile: reader.section_or_default("reconcile"),
             telemetry: reader.section_or_default("telemetry"),
             engines: reader.section_or_default("engine"),
             connections: reader.named("connection"),
@@ -70,6 +72,7 @@ impl Draft {
                 policy: Some(policy),
                 verify: Some(verify),
                 limits: Some(limits),
+                reconcile: Some(reconcile),
                 telemetry: Some(telemetry),
                 engines: Some(engines),
                 connections,
@@ -77,7 +80,7 @@ impl Draft {
                 problems,
                 ..
             } if problems.is_empty() => {
-                Ok(Config { listen, database, seal, policy, verify, limits, telemetry, engines, connections, hooks })
+                Ok(Config { listen, database, seal, policy, verify, limits, reconcile, telemetry, engines, connections, hooks })
             }
             Self { file, problems, .. } => Err(Problems { file, problems }),
         }

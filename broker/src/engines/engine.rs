@@ -103,6 +103,20 @@ pub enum Revoked {
     Fenced(String),
 }
 
+/// A login that stands on a target under a name of this installation.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub name: String,
+    /// The lease that such a name is made for; none where Daypass makes no such name.
+    pub lease: Option<Uuid>,
+    /// Whether anybody can log in as it.
+    pub open: bool,
+    /// When the target itself ends it.
+    pub ends_at: Option<OffsetDateTime>,
+    /// What is needed to shut or revoke it.
+    pub handle: Secret<Vec<u8>>,
+}
+
 /// Why an engine could not do its part.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
@@ -158,4 +172,14 @@ pub trait Engine: Debug + Send + Sync + 'static {
 
     /// Takes it back. Already gone is success; may be called again and again.
     fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> impl Future<Output = Result<Revoked, EngineError>> + Send;
+
+    /// The logins of this installation on a connection's target; `None` where the engine cannot tell.
+    fn list(&self, _: &Bench, _connection: &str) -> impl Future<Output = Result<Option<Vec<Found>>, EngineError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
+    /// Lets nobody in any more by a login that was found, and destroys nothing. `false`: it is gone already.
+    fn shut(&self, _: &Bench, _handle: &Secret<Vec<u8>>) -> impl Future<Output = Result<bool, EngineError>> + Send {
+        std::future::ready(Err(EngineError::Misconfigured("this engine shuts nothing".to_owned())))
+    }
 }

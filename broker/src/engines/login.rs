@@ -28,6 +28,21 @@ fn base32(id: u128) -> String {
         .collect()
 }
 
+/// The id that stands in a login's name, if it is one that [`name`] makes.
+pub(super) fn lease_of(deployment: &str, name: &str) -> Option<Uuid> {
+    let digits = name.strip_prefix("dp_")?.strip_prefix(deployment)?.strip_prefix('_')?;
+    let id = digits.bytes().try_fold(0_u128, |id, digit| {
+        let value = match digit {
+            b'a'..=b'z' => digit - b'a',
+            b'2'..=b'7' => digit - b'2' + 26,
+            _ => return None,
+        };
+        Some(id << 5 | u128::from(value))
+    })?;
+    // What is too long or too large reads back as another name.
+    (base32(id) == digits).then(|| Uuid::from_u128(id))
+}
+
 /// 256 random bits in 43 characters that need no quoting anywhere.
 pub(super) fn password(system: &System) -> Result<Secret<String>, EngineError> {
     let bits = Secret::new(system.random::<32>().map_err(|error| EngineError::Fault(error.into()))?.to_vec());

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use super::engine::{Ask, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use super::target;
 use crate::store::Connection;
 
@@ -64,6 +64,16 @@ impl Engines {
         self.get(name)?.revoke(bench, handle).await
     }
 
+    /// The logins of this installation on the connection's target; `None` where its engine cannot tell.
+    pub async fn list(&self, bench: &Bench, connection: &Connection) -> Result<Option<Vec<Found>>, EngineError> {
+        self.get(&connection.engine)?.list(bench, &connection.name).await
+    }
+
+    /// Lets nobody in any more by a login that was found. `false`: it is gone already.
+    pub async fn shut(&self, name: &str, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        self.get(name)?.shut(bench, handle).await
+    }
+
     /// Says what is wrong with a connection, as far as can be known without connecting.
     pub fn check(&self, connection: &Connection) -> Result<(), EngineError> {
         self.get(&connection.engine)?.check(connection, None)
@@ -95,6 +105,8 @@ trait Erased: Debug + Send + Sync {
     fn issue<'a>(&'a self, bench: &'a Bench, ask: &'a Ask<'a, &'a Value>, plan: &'a Plan) -> Answer<'a, Issued>;
     fn renew<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>, until: OffsetDateTime) -> Answer<'a, ()>;
     fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked>;
+    fn list<'a>(&'a self, bench: &'a Bench, connection: &'a str) -> Answer<'a, Option<Vec<Found>>>;
+    fn shut<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, bool>;
 }
 
 #[derive(Debug)]
@@ -134,6 +146,14 @@ impl<E: Engine> Erased for Typed<E> {
 
     fn revoke<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, Revoked> {
         Box::pin(self.0.revoke(bench, handle))
+    }
+
+    fn list<'a>(&'a self, bench: &'a Bench, connection: &'a str) -> Answer<'a, Option<Vec<Found>>> {
+        Box::pin(self.0.list(bench, connection))
+    }
+
+    fn shut<'a>(&'a self, bench: &'a Bench, handle: &'a Secret<Vec<u8>>) -> Answer<'a, bool> {
+        Box::pin(self.0.shut(bench, handle))
     }
 }
 

@@ -43,7 +43,9 @@ use super::{admin, hooks, native};
         admin::stops::kill,
         admin::stops::list,
         admin::stops::lift,
-        admin::stops::given
+        admin::stops::given,
+        admin::reconcile::reconcile,
+        admin::reconcile::resume
     ),
     components(schemas(domain::wire::SecretList, domain::wire::SecretHistory)),
     modifiers(&SessionToken)

@@ -31,6 +31,7 @@ pub fn health(readiness: Readiness) -> Router {
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
     match readiness.check() {
+        Ok(()) if readiness.is_on_hold() => "ready\non hold: taking back waits for `daypass lease resume`\n".into_response(),
         Ok(()) => "ready\n".into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }

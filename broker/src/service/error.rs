@@ -4,7 +4,7 @@ use domain::refusal::{Code, Refusal};
 
 use crate::engines::engine::EngineError;
 use crate::failpoint::Injected;
-use crate::store::{StoreError, WriteError};
+use crate::store::{Quota, StoreError, WriteError};
 use crate::system::NoEntropy;
 use crate::telemetry::chain;
 
@@ -37,7 +37,7 @@ impl Error {
     pub fn from_write(error: WriteError) -> Self {
         match error {
             WriteError::TokenAlreadyUsed { .. } => Code::TokenAlreadyUsed.into(),
-            WriteError::Quota => Code::LeaseQuotaExceeded.into(),
+            WriteError::Quota(quota) => crowded(quota).into(),
             WriteError::Moved => Refusal::new(Code::CredentialNotAvailable).retry_after(5).into(),
             WriteError::SessionEnded => Code::SessionUnknown.into(),
             WriteError::JobEnded => Code::JobEnded.into(),
@@ -52,6 +52,11 @@ impl Error {
             Self::Fault(_) => Refusal::new(Code::Unavailable).retry_after(2),
         }
     }
+}
+
+/// Too many live leases, with whose limit it is.
+pub fn crowded(quota: Quota) -> Refusal {
+    Refusal::new(Code::LeaseQuotaExceeded).hint(format!("the limit of the {}", quota.as_str()))
 }
 
 impl From<Refusal> for Error {

@@ -15,7 +15,7 @@ pub use super::ask::{Ask, Further, Granted};
 use super::ask::{Wish, named_plainly};
 use super::bearer;
 use super::case::{Case, Opening};
-use super::error::Error;
+use super::error::{self, Error};
 use super::making::{Given, Making};
 use super::rooms::Rooms;
 use super::subject::Subject;
@@ -263,7 +263,7 @@ impl Exchange {
                 token_use: token_use.clone(),
                 session: session.clone(),
                 of_session: (!case.opens).then_some(case.session),
-                leases: making.new_leases(case),
+                leases: making.new_leases(rooms, case),
                 audit: vec![remark],
                 ..Record::default()
             };
@@ -288,7 +288,7 @@ impl Exchange {
                     }
                     continue;
                 }
-                Err(WriteError::Quota) => Code::LeaseQuotaExceeded.into(),
+                Err(WriteError::Quota(quota)) => error::crowded(quota),
                 Err(WriteError::JobEnded) => Code::JobEnded.into(),
                 Err(error) => return Err(Error::from_write(error)),
             };

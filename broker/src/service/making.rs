@@ -110,7 +110,7 @@ impl Making {
         self.items.iter().all(|item| item.order == Order::Local)
     }
 
-    pub fn new_leases(&self, case: &Case<'_>) -> Vec<NewLease> {
+    pub fn new_leases(&self, rooms: &Rooms, case: &Case<'_>) -> Vec<NewLease> {
         let leased = self.items.iter().filter(|item| item.plan.leased);
         leased
             .map(|item| NewLease {
@@ -128,6 +128,13 @@ impl Making {
                 expires_at: item.expires_at,
                 create_deadline: self.deadline,
                 max_live_of_role: case.allowed.max_leases,
+                max_live_of_session: rooms.leases_per_session,
+                max_live_of_connection: item
+                    .plan
+                    .connection
+                    .as_deref()
+                    .and_then(|name| rooms.bench.connections.get(name))
+                    .map(|connection| connection.max_leases),
             })
             .collect()
     }

@@ -11,12 +11,14 @@ pub mod explain;
 pub mod hooks;
 pub mod job_ends;
 pub mod inventory;
+pub mod hold;
 pub mod leases;
 pub mod limiter;
 pub mod making;
 pub mod operators;
 pub mod policies;
 pub mod readiness;
+pub mod reconcile;
 pub mod rooms;
 pub mod secrets;
 pub mod sessions;
@@ -24,6 +26,7 @@ pub mod shelf;
 pub mod stops;
 pub mod subject;
 pub mod upkeep;
+mod waiting;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! Whether this replica may be sent traffic. Reasons come from a closed list and tell nothing about the installation.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Why a replica is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,30 +27,43 @@ impl Reason {
 
 /// Shared by those who know and those who answer.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<AtomicU8>);
+pub struct Readiness {
+    reasons: Arc<AtomicU8>,
+    /// Taking back waits; requests are served all the same.
+    held: Arc<AtomicBool>,
+}
 
 impl Default for Readiness {
     /// Not ready: starting.
     fn default() -> Self {
-        Self(Arc::new(AtomicU8::new(Reason::Starting as u8)))
+        Self { reasons: Arc::new(AtomicU8::new(Reason::Starting as u8)), held: Arc::default() }
     }
 }
 
 impl Readiness {
     pub fn set(&self, reason: Reason, holds: bool) {
         if holds {
-            self.0.fetch_or(reason as u8, Ordering::AcqRel);
+            self.reasons.fetch_or(reason as u8, Ordering::AcqRel);
         } else {
-            self.0.fetch_and(!(reason as u8), Ordering::AcqRel);
+            self.reasons.fetch_and(!(reason as u8), Ordering::AcqRel);
         }
     }
 
     pub fn holds(&self, reason: Reason) -> bool {
-        self.0.load(Ordering::Acquire) & (reason as u8) != 0
+        self.reasons.load(Ordering::Acquire) & (reason as u8) != 0
+    }
+
+    /// Tells whether taking back waits for an operator.
+    pub fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Release);
+    }
+
+    pub fn is_on_hold(&self) -> bool {
+        self.held.load(Ordering::Acquire)
     }
 
     pub fn check(&self) -> Result<(), &'static str> {
-        let held = self.0.load(Ordering::Acquire);
+        let held = self.reasons.load(Ordering::Acquire);
         Reason::ALL.iter().find(|(reason, _)| held & (*reason as u8) != 0).map_or(Ok(()), |(_, words)| Err(words))
     }
 }

@@ -32,6 +32,8 @@ pub struct Rooms {
     pub hooks: HookKeys,
     pub stops: Stops,
     pub metrics: Metrics,
+    /// How many live leases one session may have.
+    pub leases_per_session: u32,
 }
 
 impl Rooms {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -24,7 +25,7 @@ use super::rooms::Rooms;
 use super::sessions::Sessions;
 use crate::crypto::jws::tests::{Signer, jwks};
 use crate::engines::Engines;
-use crate::engines::engine::{self, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use crate::engines::engine::{self, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use crate::oidc::keys::KeyCache;
 use crate::oidc::{Verifier, trust};
 use crate::outbound::Outbound;
@@ -39,6 +40,7 @@ mod inventory;
 mod kill;
 mod operators;
 mod reached;
+mod reconciling;
 mod taking_back;
 mod upkeep;
 
@@ -49,6 +51,8 @@ const URL: &str = "https://ci.example.test";
 struct Target {
     made: Arc<AtomicU32>,
     mood: Arc<AtomicU8>,
+    /// What it lists, by name.
+    logins: Arc<Mutex<BTreeMap<String, Found>>>,
 }
 
 impl Target {
@@ -74,7 +78,7 @@ impl Engine for Target {
         Ok(Plan {
             upstream: Some(format!("dp_{}", ask.lease_id.simple())),
             connection: Some(ask.params.connection.clone()),
-            handle: Secret::new(b"undo".to_vec()),
+            handle: Secret::new(if ask.params.connection == "sick" { b"sick".to_vec() } else { b"undo".to_vec() }),
             revocable: self.mood.load(Ordering::Relaxed) != Self::FLEETING,
             leased: true,
         })
@@ -98,7 +102,24 @@ impl Engine for Target {
         }
     }
 
-    async fn revoke(&self, _: &Bench, _: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+    async fn list(&self, _: &Bench, _: &str) -> Result<Option<Vec<Found>>, EngineError> {
+        if self.mood.load(Ordering::Relaxed) == Self::SILENT {
+            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        }
+        Ok(Some(self.logins.lock().unwrap().values().cloned().collect()))
+    }
+
+    async fn shut(&self, _: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        let name = String::from_utf8(handle.expose().clone()).unwrap();
+        Ok(self.logins.lock().unwrap().get_mut(&name).map(|found| found.open = false).is_some())
+    }
+
+    async fn revoke(&self, _: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
+        if handle.expose() == b"sick" {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        }
+        self.logins.lock().unwrap().remove(&String::from_utf8(handle.expose().clone()).unwrap());
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("not my role".to_owned())),
             Self::PANICS => panic!("a defect of the engine"),
@@ -199,6 +220,7 @@ impl House {
             store,
             metrics,
             system,
+            leases_per_session: 100,
         });
         let leases = rooms.leases.clone();
         let worker = tokio::spawn(async move {

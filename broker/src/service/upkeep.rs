@@ -8,6 +8,7 @@ use domain::audit::Kind;
 use super::error::Error;
 use super::readiness::{Readiness, Reason};
 use super::rooms::Rooms;
+use super::waiting;
 use crate::audit::log;
 use crate::oidc::keys::KeyCache;
 use crate::system::FollowingClock;
@@ -117,6 +118,7 @@ impl Upkeep {
             return Ok(());
         }
         self.rooms.leases.watch_overdue().await?;
+        waiting::tell(&self.rooms).await?;
         let full = SWEEP_BATCH.unsigned_abs();
         while store.forget_uses(now, SWEEP_BATCH).await? == full {}
         while store.forget_job_ends(now, SWEEP_BATCH).await? == full {}

@@ -30,6 +30,15 @@ pub struct Connection {
     pub allowed_roles: Vec<String>,
     /// How many operations may run against it at the same time.
     pub concurrency: u32,
+    /// How many live leases it may have.
+    pub max_leases: u32,
+}
+
+impl Connection {
+    /// The live leases that a connection may have unless it says otherwise.
+    pub const fn most_leases() -> u32 {
+        5_000
+    }
 }
 
 /// Every connection by name, as of the last load.
@@ -100,6 +109,9 @@ struct Body {
     settings: Map<String, Value>,
     allowed_roles: Vec<String>,
     concurrency: u32,
+    /// Not in what was stored before there was such a limit.
+    #[serde(default = "Connection::most_leases")]
+    max_leases: u32,
 }
 
 impl Drop for Body {
@@ -116,6 +128,7 @@ impl Body {
             settings: connection.settings.clone(),
             allowed_roles: connection.allowed_roles.clone(),
             concurrency: connection.concurrency,
+            max_leases: connection.max_leases,
         }
     }
 
@@ -148,6 +161,7 @@ impl Store {
                 settings: std::mem::take(&mut body.settings),
                 allowed_roles: std::mem::take(&mut body.allowed_roles),
                 concurrency: body.concurrency,
+                max_leases: body.max_leases,
             });
         }
         self.connections().replace(loaded);

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::audit::Stored;
+use super::audit::{Row, Stored};
 use super::stops::Stop;
 use super::{Store, StoreError};
 
@@ -12,8 +12,10 @@ impl Store {
     /// conditions describe, as far as a record's columns and its session say.
     pub async fn handed_out(&self, stop: &Stop, before: Option<Uuid>, limit: i64) -> Result<Vec<Stored>, StoreError> {
         let until: Option<OffsetDateTime> = stop.issued_before;
-        let rows = sqlx::query!(
-            r#"select r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
+                      r.code, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
                from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where r.kind in ('exchange.granted', 'session.granted', 'secret.read')
                  and ($1::text is null or r.project = $1 or r.project_name = $1)
@@ -33,6 +35,6 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        rows.iter().map(|row| Stored::read(&row.packed, &row.leaf, row.named.as_deref(), row.salts.as_deref())).collect()
+        rows.into_iter().map(Stored::read).collect()
     }
 }

@@ -160,13 +160,15 @@ impl Store {
         of_session(self.pool(), session_id).await
     }
 
-    /// Takes up to `claim.limit` due leases for one worker. Those that can be taken back are `revoking` from then on.
+    /// Takes up to `claim.limit` due leases for one worker, none while there is a hold. Those that can be taken back are
+    /// `revoking` from then on.
     pub async fn claim_leases(&self, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
         let rows = sqlx::query!(
             r#"
             with due as materialized (
                 select id from daypass.leases
                 where due_at <= $1 and coalesce(connection, engine) <> all ($2::text[])
+                  and not exists (select from daypass.holds)
                 order by due_at limit $3 for no key update skip locked
             )
             update daypass.leases l

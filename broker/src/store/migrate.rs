@@ -35,6 +35,9 @@ const GRANTS: &[(&str, &str)] = &[
     ("job_ends", "select, insert, delete, update (look_at)"),
     ("stops", "select, insert, update (lifted_at)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
+    ("holds", "select, insert, delete"),
+    ("reconciliations", "select, insert, delete, update (due_at)"),
+    ("strays", "select, insert, delete, update (reason, quarantined_at)"),
 ];
 
 /// Brings the schema up to date and grants `serving_role` exactly what serving needs. Creates nothing else; may be run

@@ -21,6 +21,7 @@ mod data_keys;
 pub mod denials;
 mod error;
 pub mod given;
+pub mod holds;
 mod issuer_keys;
 pub mod job_ends;
 pub mod leases;
@@ -35,7 +36,9 @@ pub mod revocations;
 pub mod secrets;
 pub mod sessions;
 pub mod stops;
+pub mod strays;
 mod tx;
+pub mod waiting;
 mod writer;
 
 pub use connections::{Connection, Connections, Source};
@@ -44,7 +47,7 @@ pub use data_keys::{Generation, Left};
 pub use error::StoreError;
 pub use migrate::{MIGRATOR, migrate};
 pub use options::{Options, address};
-pub use record::{Activation, NewLease, NewSession, Record, TokenUse, WriteError, Written};
+pub use record::{Activation, NewLease, NewSession, Quota, Record, TokenUse, WriteError, Written};
 pub use secrets::Secrets;
 pub use tx::Tx;
 

@@ -82,6 +82,28 @@ pub struct NewLease {
     /// Refused when the role has so many live leases already. Each replica counts exactly what is committed and what it
     /// writes itself; replicas that write at the same moment can together exceed it by what they have in flight.
     pub max_live_of_role: u32,
+    /// The same for its session.
+    pub max_live_of_session: u32,
+    /// The same for its connection, where it has one.
+    pub max_live_of_connection: Option<u32>,
+}
+
+/// What has as many live leases as it may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    Role,
+    Session,
+    Connection,
+}
+
+impl Quota {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Role => "role",
+            Self::Session => "session",
+            Self::Connection => "connection",
+        }
+    }
 }
 
 /// A lease whose credential was made.
@@ -119,8 +141,8 @@ pub enum WriteError {
     /// latest use opened. `None`: no use of it stands any more.
     #[error("the token has been used before")]
     TokenAlreadyUsed { session: Option<Uuid> },
-    #[error("the role has as many live leases as it may have")]
-    Quota,
+    #[error("the {} has as many live leases as it may have", .0.as_str())]
+    Quota(Quota),
     /// A lease that was to be activated is no longer pending.
     #[error("a lease is no longer pending; a sweep has taken it")]
     Moved,

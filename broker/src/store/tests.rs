@@ -77,6 +77,8 @@ fn lease(store: &Store, session_id: Uuid) -> NewLease {
         expires_at: now + Duration::minutes(15),
         create_deadline: now + Duration::seconds(10),
         max_live_of_role: 1_000,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     }
 }
 

@@ -20,7 +20,7 @@ use super::audit::Entry;
 use super::data_keys::generation_column;
 use super::leases::{handle_place, margin};
 use super::line::{Line, in_time};
-use super::{Record, Store, StoreError, WriteError, Written};
+use super::{Quota, Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
 
 mod columns;
@@ -77,9 +77,9 @@ enum Verdict {
     /// Another replica took the use at the same moment.
     Raced,
     /// Refused whatever else is in the batch.
-    Quota,
+    Quota(Quota),
     /// Refused only because of what came before it in the batch, which may have been refused itself.
-    Crowded,
+    Crowded(Quota),
     Moved,
     SessionEnded,
     JobEnded,
@@ -246,12 +246,12 @@ fn settle(mut job: Job, verdict: Verdict) -> Option<Job> {
             job.deferred = job.deferred.saturating_add(1);
             return Some(job);
         }
-        Verdict::Crowded if !alone => {
+        Verdict::Crowded(_) if !alone => {
             job.deferred = job.deferred.saturating_add(1);
             return Some(job);
         }
         Verdict::Spent | Verdict::Raced => Err(WriteError::TokenAlreadyUsed { session: None }),
-        Verdict::Quota | Verdict::Crowded => Err(WriteError::Quota),
+        Verdict::Quota(quota) | Verdict::Crowded(quota) => Err(WriteError::Quota(quota)),
         Verdict::Moved => Err(WriteError::Moved),
         Verdict::SessionEnded => Err(WriteError::SessionEnded),
         Verdict::JobEnded => Err(WriteError::JobEnded),

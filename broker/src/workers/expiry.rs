@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use super::worker::Worker;
 use crate::service::error::Error;
+use crate::service::hold::Holds;
 use crate::service::leases::Leases;
 
 #[derive(Debug)]
 pub struct Expiry {
     pub leases: Leases,
+    pub holds: Holds,
 }
 
 impl Worker for Expiry {
@@ -23,6 +25,8 @@ impl Worker for Expiry {
     }
 
     async fn run(&self) -> Result<(), Error> {
+        // A database that has forgotten what happened must not say what is over.
+        self.holds.confirm().await?;
         self.leases.take_back_due().await
     }
 }

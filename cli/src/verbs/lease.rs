@@ -9,6 +9,7 @@ use clap::Subcommand;
 use domain::policy::duration;
 use domain::wire::{LeaseAnswer, RenewRequest};
 
+use super::reconcile;
 use crate::context::Context;
 use crate::failure::Result;
 use crate::http::DEADLINE;
@@ -45,6 +46,10 @@ pub(crate) enum Lease {
     Revoke(Box<revoke::Revoke>),
     /// Tell whose a string is, read from standard input, for operators
     Find,
+    /// Compare the leases with what the targets really have, and set right what differs; for operators
+    Reconcile(reconcile::Reconcile),
+    /// Let taking back go on after the database went back in time; for operators
+    Resume,
 }
 
 pub(crate) async fn run(context: &Context, lease: Lease) -> Result<u8> {
@@ -52,6 +57,8 @@ pub(crate) async fn run(context: &Context, lease: Lease) -> Result<u8> {
         Lease::List(list) => list::run(context, *list).await?,
         Lease::Show { id } => list::show(context, &id).await?,
         Lease::Renew { id, ttl, any } => renew(context, &id, ttl, any).await?,
+        Lease::Reconcile(ask) => reconcile::run(context, ask).await?,
+        Lease::Resume => reconcile::resume(context).await?,
         Lease::Release { id } => {
             let released = context.broker_with_session()?.release_lease(&id, DEADLINE).await?;
             if context.out.is_json() { context.out.json(&released)? } else { show(context, &released.leases)? }

@@ -9,6 +9,7 @@ pub(crate) mod login;
 mod obtain;
 pub(crate) mod policy;
 pub(crate) mod read;
+pub(crate) mod reconcile;
 pub(crate) mod release;
 pub(crate) mod secret;
 pub(crate) mod whoami;

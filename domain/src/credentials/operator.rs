@@ -27,6 +27,7 @@ pub const RIGHTS: &[(&str, bool)] = &[
     ("connections.write", false),
     ("exchanges.stop", false),
     ("leases.read", false),
+    ("leases.reconcile", false),
     ("leases.renew", false),
     ("leases.revoke", false),
     ("policy.explain", false),

@@ -6,6 +6,7 @@ mod inventory;
 mod leases;
 mod operators;
 mod problem;
+mod reconcile;
 mod secrets;
 mod stops;
 
@@ -17,5 +18,8 @@ pub use inventory::{
 pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
 pub use operators::{AuditEntry, AuditList, AuditQuery, RecordedDecision, WhoAmI};
 pub use problem::Problem;
+pub use reconcile::{
+    HoldAnswer, LostAnswer, ReconcileAnswer, ReconcileRequest, ResumeAnswer, StrayAnswer, StrayStep, TargetAnswer,
+};
 pub use secrets::{SecretAnswer, SecretHistory, SecretList, SecretVersion, SecretWrite, SecretWritten};
 pub use stops::{GivenEntry, GivenPage, GivenSearch, KillAnswer, KillRequest, StopAnswer, StopFilter, StopList};

@@ -20,4 +20,5 @@ mod issuers;
 mod leases;
 mod outages;
 mod races;
+mod reconcile;
 mod sessions;

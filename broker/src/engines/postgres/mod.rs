@@ -10,6 +10,7 @@ mod prolong;
 mod remove;
 mod settings;
 mod statement;
+mod strays;
 
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ use time::OffsetDateTime;
 
 use self::admin::Admin;
 use self::settings::Settings;
-use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use super::engine::{Ask, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use super::pool::Pools;
 use super::{login, target};
 use crate::store::Connection;
@@ -123,7 +124,7 @@ impl Engine for Postgres {
         let handle = Handle::read(handle)?;
         let connection = target::connection(bench, Self::NAME, &handle.connection)?;
         let settings = Settings::of(&connection)?;
-        let admin = self.pools.admin(&connection, &settings)?;
+        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
         prolong::prolong(&bench.system, &admin, &handle.role, until + EXPIRY_MARGIN).await
     }
 
@@ -133,6 +134,21 @@ impl Engine for Postgres {
         let settings = Settings::of(&connection)?;
         let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
         remove::remove(&bench.system, &admin, &settings, &handle).await
+    }
+
+    async fn list(&self, bench: &Bench, connection: &str) -> Result<Option<Vec<Found>>, EngineError> {
+        let connection = target::connection(bench, Self::NAME, connection)?;
+        let settings = Settings::of(&connection)?;
+        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
+        strays::list(&admin, &connection.name, &bench.deployment).await.map(Some)
+    }
+
+    async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        let handle = Handle::read(handle)?;
+        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
+        let settings = Settings::of(&connection)?;
+        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
+        strays::shut(&admin, &handle.role).await
     }
 }
 

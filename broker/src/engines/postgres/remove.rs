@@ -52,11 +52,11 @@ async fn remove_with(
 }
 
 /// A role that nobody can log in as.
-struct Shut {
-    oid: i64,
+pub(super) struct Shut {
+    pub(super) oid: i64,
     /// Quoted by the server.
-    name: String,
-    tombstone: bool,
+    pub(super) name: String,
+    pub(super) tombstone: bool,
 }
 
 /// Shuts the login, or plants a role without login in its place so that a late create cannot take the name.
@@ -105,7 +105,7 @@ async fn shut(home: &mut PgConnection, admin: &Admin, role: &str) -> Result<Shut
 
 /// Whether somebody holds a lock on the role for longer than we wait. A login can do that to itself: it changes its own
 /// password and leaves the transaction open.
-fn is_locked(error: &sqlx::Error) -> bool {
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
@@ -141,7 +141,7 @@ impl Shut {
     }
 
     /// Makes the administrator a member, which ending its sessions and dropping what it owns asks for.
-    async fn join(&self, home: &mut PgConnection) -> Result<(), EngineError> {
+    pub(super) async fn join(&self, home: &mut PgConnection) -> Result<(), EngineError> {
         if self.is_joined(home).await? {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl Shut {
     }
 
     /// Ends its sessions until none is left.
-    async fn end_sessions(&self, home: &mut PgConnection) -> Result<(), EngineError> {
+    pub(super) async fn end_sessions(&self, home: &mut PgConnection) -> Result<(), EngineError> {
         let ended = async {
             let mut pause = Duration::from_millis(5);
             loop {

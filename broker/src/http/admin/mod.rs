@@ -4,6 +4,7 @@ pub(super) mod audit;
 pub(super) mod bootstrap;
 pub(super) mod explain;
 pub(super) mod leases;
+pub(super) mod reconcile;
 pub(super) mod secrets;
 pub(super) mod stops;
 
@@ -16,6 +17,7 @@ use crate::service::audit::Audit;
 use crate::service::explain::Explain;
 use crate::service::inventory::Inventory;
 use crate::service::operators::Operators;
+use crate::service::reconcile::Reconcile;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Sessions;
 
@@ -28,6 +30,7 @@ pub struct Admin {
     pub audit: Audit,
     pub explain: Explain,
     pub inventory: Inventory,
+    pub reconcile: Reconcile,
 }
 
 /// What jobs may do with the stored secrets that their role reaches, for the native listener.
@@ -58,5 +61,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/operator/stops", get(stops::list).post(stops::kill))
         .route("/api/v1/operator/stops/{id}", delete(stops::lift))
         .route("/api/v1/operator/given", post(stops::given))
+        .route("/api/v1/reconcile", post(reconcile::reconcile))
+        .route("/api/v1/resume", post(reconcile::resume))
         .with_state(Arc::new(admin))
 }

@@ -36,6 +36,8 @@ async fn what_cannot_be_taken_back_and_was_never_handed_out_is_settled(pool: PgP
         expires_at: now + Duration::from_hours(1),
         create_deadline: now - Duration::from_secs(10),
         max_live_of_role: 10,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let _written =
         house.rooms.store.write(Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() }).await.unwrap();
@@ -68,6 +70,8 @@ async fn giving_back_what_is_still_being_made_is_remembered_and_keeps_nobody_wai
         expires_at: now + Duration::from_hours(1),
         create_deadline: now + Duration::from_secs(10),
         max_live_of_role: 10,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let record = Record { leases: vec![lease], audit: vec![house.remark()], ..Record::default() };
     let _written = house.rooms.store.write(record).await.unwrap();
@@ -162,6 +166,8 @@ async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
         expires_at: now - Duration::from_secs(1),
         create_deadline: now,
         max_live_of_role: 10_000,
+        max_live_of_session: 10_000,
+        max_live_of_connection: None,
     };
     let leases: Vec<NewLease> = (0..400).map(passive).collect();
     let begun = std::time::Instant::now();
@@ -207,5 +213,28 @@ async fn an_engine_that_panics_does_not_keep_its_targets_places(pool: PgPool) {
     let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
     release(&ids(&granted)).await;
     until("the next one is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_target_that_does_not_answer_delays_no_other(pool: PgPool) {
+    let sick = role("sick", "max_leases = 100", "engine = \"postgres\"\nconnection = \"sick\"\nstatements = \"rw\"");
+    let house = House::build(&pool, &(sick + &database("shop", "max_leases = 100"))).await;
+    let mut granted = Vec::new();
+    for at in 0..24 {
+        let name = if at < 16 { "sick" } else { "shop" };
+        granted.push(house.exchange(house.ask(&house.token(name))).await.unwrap());
+    }
+    let ids: Vec<Uuid> = granted.iter().flat_map(|granted| granted.credentials.iter().filter_map(|given| given.lease)).collect();
+    let begun = std::time::Instant::now();
+    let mut tx = house.rooms.store.begin().await.unwrap();
+    tx.begin_release(&ids, house.rooms.system.now()).await.unwrap();
+    tx.commit().await.unwrap();
+    for granted in granted.iter().skip(16) {
+        until("it is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
+    }
+    // One try at the sick target takes two seconds.
+    assert!(begun.elapsed() < Duration::from_millis(1_900), "{:?}", begun.elapsed());
+    assert_eq!(house.states(granted[0].session).await, [State::Revoking]);
     house.close().await;
 }

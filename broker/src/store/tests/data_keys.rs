@@ -19,6 +19,7 @@ fn connection() -> Connection {
         settings: serde_json::Map::new(),
         allowed_roles: vec!["deploy".to_owned()],
         concurrency: 4,
+        max_leases: 5_000,
     }
 }
 

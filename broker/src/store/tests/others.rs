@@ -17,6 +17,7 @@ pub(super) fn connection() -> Connection {
         settings: serde_json::Map::from_iter([("sslmode".to_owned(), "verify-full".into())]),
         allowed_roles: vec!["deploy".to_owned()],
         concurrency: 4,
+        max_leases: 5_000,
     }
 }
 

@@ -126,8 +126,52 @@ async fn serve(store: &Store) {
     store.rotate(|_| audit(store, Kind::KeyRotated)).await.unwrap();
     while !store.rewrap(10).await.unwrap().done {}
     store.retire(now, |_| audit(store, Kind::KeyRetired)).await.unwrap();
+    compare_with_a_target(store).await;
     let far = now + Duration::days(400);
     store.forget_uses(far, 10).await.unwrap();
     store.forget_leases(far, 10).await.unwrap();
     store.forget_sessions(far, 10).await.unwrap();
+}
+
+/// What the reconciler does.
+async fn compare_with_a_target(store: &Store) {
+    let now = store.system().now();
+    let record = first(store, [2; 32]);
+    let lease = record.leases[0].clone();
+    let _ = store.write(record).await.unwrap();
+    let _ = store.write(activation(store, &lease)).await.unwrap();
+    assert!(store.claim_reconciliation("shop", now, now).await.unwrap());
+    assert!(store.claim_reconciliation("shop", now, now + Duration::hours(1)).await.unwrap());
+    assert_eq!(store.standing(&[lease.id]).await.unwrap()[0].1, State::Active);
+    assert_eq!(store.compare("shop", &[], now + Duration::hours(1), 5).await.unwrap().lost.len(), 1);
+    let stray = crate::store::strays::Stray {
+        name: "dp_x".to_owned(),
+        reason: "a test".to_owned(),
+        first_seen: now,
+        spared_until: None,
+        quarantined_at: None,
+    };
+    store.note_strays("shop", &[stray.clone(), stray]).await.unwrap();
+    let hold = crate::store::holds::Hold { since: now, reason: "a test".to_owned() };
+    assert!(store.begin_hold(&hold, &audit(store, Kind::HoldBegan)).await.unwrap());
+    assert!(!store.begin_hold(&hold, &audit(store, Kind::HoldBegan)).await.unwrap());
+    let mut tx = store.begin().await.unwrap();
+    tx.quarantine_stray("shop", "dp_x", now).await.unwrap();
+    assert_eq!(tx.mark_lost(&[lease.id], "gone", now).await.unwrap(), [lease.id]);
+    tx.commit().await.unwrap();
+    let waiting = store.waiting(now + Duration::hours(1), now + Duration::minutes(1)).await.unwrap().remove(0);
+    assert_eq!(
+        (waiting.target.as_str(), waiting.due, waiting.overdue, waiting.fenced),
+        ("shop", 2, 2, 0),
+        "the repeat of before waits too"
+    );
+    let claim = Claim { owner: Uuid::nil(), now, until: now, limit: 5, except: &[] };
+    assert!(store.claim_leases(&claim).await.unwrap().is_empty(), "on hold");
+    let mut tx = store.begin().await.unwrap();
+    assert!(tx.lift_hold().await.unwrap().is_some());
+    tx.forget_stray("shop", "dp_x").await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(store.forget_strays("shop", &[]).await.unwrap(), 0);
+    assert_eq!(store.claim_leases(&claim).await.unwrap().len(), 1);
+    assert!(store.memory(None).await.unwrap().stands && !store.memory(Some(Uuid::nil())).await.unwrap().stands);
 }

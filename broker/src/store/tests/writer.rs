@@ -164,7 +164,7 @@ async fn a_quota_refuses_only_what_is_beyond_it_and_burns_no_use(pool: PgPool) {
     });
     let outcomes = race(records.map(|record| (&store, record))).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 4);
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(WriteError::Quota))));
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(WriteError::Quota(Quota::Role)))));
     assert_eq!((count(&pool, "leases").await, count(&pool, "token_uses").await), (4, 4));
 
     // A large ask that does not fit stands in nobody's way.
@@ -175,7 +175,47 @@ async fn a_quota_refuses_only_what_is_beyond_it_and_burns_no_use(pool: PgPool) {
     let mut small = first(&store, [21; 32]);
     small.leases[0].max_live_of_role = 6;
     let (large, small) = tokio::join!(store.write(large), store.write(small));
-    assert!(matches!(large, Err(WriteError::Quota)) && small.is_ok(), "{large:?} {small:?}");
+    assert!(matches!(large, Err(WriteError::Quota(Quota::Role))) && small.is_ok(), "{large:?} {small:?}");
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn sessions_and_connections_have_quotas_of_their_own(pool: PgPool) {
+    let store = open(&pool).await;
+    // A session with three leases of its own asks for more.
+    let mut opening = first(&store, [1; 32]);
+    let session = opening.session.as_ref().unwrap().id;
+    opening.leases.extend([lease(&store, session), lease(&store, session)]);
+    let _ = store.write(opening).await.unwrap();
+    let more = |most_of_session: u32| {
+        let lease = NewLease { max_live_of_session: most_of_session, ..lease(&store, session) };
+        Record { leases: vec![lease], audit: vec![audit(&store, Kind::SessionAsked)], ..Record::default() }
+    };
+    assert!(matches!(store.write(more(3)).await, Err(WriteError::Quota(Quota::Session))));
+    let _ = store.write(more(4)).await.unwrap();
+
+    // Four are live on the connection now; of many that ask at once as many get one as there is room.
+    let records = (10..20u8).map(|token| {
+        let mut record = first(&store, [token; 32]);
+        record.leases[0].max_live_of_connection = Some(7);
+        record
+    });
+    let outcomes = race(records.map(|record| (&store, record))).await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3);
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(WriteError::Quota(Quota::Connection)))), "{outcomes:?}");
+    let mut elsewhere = first(&store, [30; 32]);
+    elsewhere.leases[0].connection = Some("other".to_owned());
+    elsewhere.leases[0].max_live_of_connection = Some(1);
+    let _ = store.write(elsewhere).await.unwrap();
+
+    // What is over counts no more.
+    sqlx::query("update daypass.leases set state = 'revoked', due_at = null where connection = 'shop'")
+        .execute(&pool)
+        .await
+        .unwrap();
+    let mut again = first(&store, [31; 32]);
+    again.leases[0].max_live_of_connection = Some(1);
+    let _ = store.write(again).await.unwrap();
     store.close().await;
 }
 

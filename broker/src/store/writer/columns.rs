@@ -70,7 +70,10 @@ pub(super) struct Leases<'a> {
     pub(super) issued_at: Vec<OffsetDateTime>,
     pub(super) expires_at: Vec<OffsetDateTime>,
     pub(super) due_at: Vec<OffsetDateTime>,
+    /// How many may be live: of the role, of the session, of the connection.
     pub(super) most: Vec<i64>,
+    pub(super) most_of_session: Vec<i64>,
+    pub(super) most_of_connection: Vec<Option<i64>>,
     /// Sessions that were opened before and on which records build.
     pub(super) held_n: Vec<i32>,
     pub(super) held: Vec<Uuid>,
@@ -188,6 +191,8 @@ impl<'a> Columns<'a> {
             leases.expires_at.push(lease.expires_at);
             leases.due_at.push(due_at(lease));
             leases.most.push(i64::from(lease.max_live_of_role));
+            leases.most_of_session.push(i64::from(lease.max_live_of_session));
+            leases.most_of_connection.push(lease.max_live_of_connection.map(i64::from));
             if Some(lease.session_id) != opened && held.insert(lease.session_id) {
                 leases.held_n.push(n);
                 leases.held.push(lease.session_id);

@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use super::columns::Columns;
-use super::{Prepared, Verdict};
+use super::{Prepared, Quota, Verdict};
 
 /// Writes `records` in one statement. Outside a transaction the statement is one: when this returns, the server has
 /// committed. A verdict for each, in order.
@@ -22,9 +22,10 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         lease_wanted as (
             select * from unnest($7::integer[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
                                  $14::text[], $15::text[], $16::boolean[], $17::bytea[], $18::integer[],
-                                 $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::bigint[])
+                                 $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::bigint[],
+                                 $63::bigint[], $64::bigint[])
                 as l (n, id, session_id, role, credential, engine, connection, upstream, state, revocable, handle,
-                      generation, issued_at, expires_at, due_at, most)
+                      generation, issued_at, expires_at, due_at, most, most_of_session, most_of_connection)
         ),
         activation as (
             select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[], $62::bytea[])
@@ -40,18 +41,43 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                 and exists (select count(*) from pending) order by s.id for share
         ),
 
-        -- How crowded each role is, never counting further than the answer needs.
+        -- How crowded each role, session and connection is, never counting further than the answer needs.
         role_live as (
             select r.role, (select count(*) from (
                 select from daypass.leases l
                 where l.role = r.role and l.state in ('pending', 'active', 'passive') limit r.most) counted) as live
             from (select role, max(most) as most from lease_wanted group by role) r
         ),
+        session_live as (
+            select s.session_id, (select count(*) from (
+                select from daypass.leases l
+                where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive') limit s.most) counted) as live
+            from (select session_id, max(most_of_session) as most from lease_wanted group by session_id) s
+        ),
+        connection_live as (
+            select c.connection, (select count(*) from (
+                select from daypass.leases l
+                where l.connection = c.connection and l.state in ('pending', 'active', 'passive') limit c.most) counted) as live
+            from (select connection, max(most_of_connection) as most from lease_wanted
+                  where connection is not null and most_of_connection is not null group by connection) c
+        ),
         crowd as (
-            select w.n, r.live + w.own > w.most as alone,
+            select w.n, 'role' as what, r.live + w.own > w.most as alone,
                    r.live + sum(w.own) over (partition by w.role order by w.n) > w.most as together
             from (select n, role, count(*) as own, min(most) as most from lease_wanted group by n, role) w
             join role_live r on r.role = w.role
+            union all
+            select w.n, 'session', s.live + w.own > w.most,
+                   s.live + sum(w.own) over (partition by w.session_id order by w.n) > w.most
+            from (select n, session_id, count(*) as own, min(most_of_session) as most
+                  from lease_wanted group by n, session_id) w
+            join session_live s on s.session_id = w.session_id
+            union all
+            select w.n, 'connection', c.live + w.own > w.most,
+                   c.live + sum(w.own) over (partition by w.connection order by w.n) > w.most
+            from (select n, connection, count(*) as own, min(most_of_connection) as most
+                  from lease_wanted group by n, connection) w
+            join connection_live c on c.connection = w.connection
         ),
 
         -- The lowest free number: a use that came to nothing was given back and leaves a gap. None where all are spent, or
@@ -85,7 +111,8 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                       and case when s.job is null then e.job = '' and e.attempt = s.attempt
                           else e.attempt = '' and e.job = s.job end)
             union all
-            select n, case when bool_or(alone) then 'quota' else 'crowded' end from crowd where together group by n
+            select n, case when bool_or(alone) then 'quota ' || min(what) filter (where alone) else 'crowded ' || min(what) end
+            from crowd where together group by n
         ),
 
         -- The use is spent by whoever inserts it first, on whichever replica.
@@ -212,6 +239,8 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         &personal.named as _,
         &personal.salts as _,
         &activations.marks as _,
+        &leases.most_of_session,
+        &leases.most_of_connection as _,
     )
     .fetch_all(connection)
     .await?;
@@ -222,15 +251,25 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             (true, _) => Verdict::Written,
             (false, None) => Verdict::Raced,
             (false, Some("spent")) => Verdict::Spent,
-            (false, Some("quota")) => Verdict::Quota,
-            (false, Some("crowded")) => Verdict::Crowded,
             (false, Some("session_ended")) => Verdict::SessionEnded,
             (false, Some("job_ended")) => Verdict::JobEnded,
-            (false, Some(_)) => Verdict::Moved,
+            (false, Some(why)) => match why.split_once(' ') {
+                Some(("quota", what)) => Verdict::Quota(quota(what)),
+                Some((_, what)) => Verdict::Crowded(quota(what)),
+                None => Verdict::Moved,
+            },
         };
         if let Some(held) = usize::try_from(row.n).ok().and_then(|n| verdicts.get_mut(n)) {
             *held = verdict;
         }
     }
     Ok(verdicts)
+}
+
+fn quota(what: &str) -> Quota {
+    match what {
+        "session" => Quota::Session,
+        "connection" => Quota::Connection,
+        _ => Quota::Role,
+    }
 }

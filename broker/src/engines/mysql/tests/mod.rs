@@ -107,6 +107,7 @@ impl Shop {
             settings: settings.as_object().unwrap().clone(),
             allowed_roles: vec!["shop-*".to_owned()],
             concurrency: 4,
+            max_leases: 1_000,
         }]);
     }
 

@@ -79,6 +79,7 @@ fn address(url: &str) -> Result<admin::Address, EngineError> {
         settings: serde_json::Map::new(),
         allowed_roles: Vec::new(),
         concurrency: 0,
+        max_leases: 1_000,
     };
     admin::address(&connection, &Settings::of(&connection).unwrap())
 }

@@ -3,6 +3,7 @@
 mod attacks;
 mod life;
 mod server;
+mod strays;
 mod targets;
 
 use std::collections::BTreeMap;
@@ -78,6 +79,7 @@ impl Shop {
             settings: settings.as_object().unwrap().clone(),
             allowed_roles: vec!["shop-*".to_owned()],
             concurrency: 4,
+            max_leases: 5_000,
         }]);
     }
 

@@ -136,6 +136,7 @@ async fn a_target_elsewhere_is_verified() {
             settings: serde_json::Map::new(),
             allowed_roles: Vec::new(),
             concurrency: 0,
+            max_leases: 5_000,
         };
         let settings = super::super::settings::Settings::of(&connection).unwrap();
         let admin = super::super::admin::Admin::new(&connection, &settings).unwrap();
