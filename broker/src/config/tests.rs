@@ -40,7 +40,7 @@ fn tells_every_problem_at_once() {
     assert_eq!(
         told,
         [
-            "[surprise] is not a section; known are listen, database, seal, policy, verify, limits, telemetry, engine, connection, hook",
+            "[surprise] is not a section; known are listen, database, seal, policy, verify, limits, reconcile, telemetry, engine, connection, hook",
             "[listen] tls is needed: without it native and operator must be loopback addresses such as 127.0.0.1:8443",
             "[database] `url` holds a password; put it in a file and name that as `password_file`",
             "absent.key does not exist",
