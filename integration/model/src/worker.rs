@@ -119,10 +119,8 @@ fn end_sessions(protocol: &Protocol, state: &mut State, ask: usize) -> Stage {
         return Stage::Ended;
     }
     let login = state.logins[name];
-    for id in 0..ASKS {
-        if is_of(login, id) {
-            state.asks[id].inside = false;
-        }
+    for (id, ask) in state.asks.iter_mut().enumerate() {
+        ask.inside &= !is_of(login, id);
     }
     Stage::Ended
 }
