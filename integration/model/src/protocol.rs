@@ -53,7 +53,7 @@ impl Protocol {
 
     /// How long after the deadline the sweep waits, and after that a tombstone.
     pub(crate) fn margin(&self) -> Time {
-        if self.is(Mutant::NoMargin) { 0 } else { 1 }
+        Time::from(!self.is(Mutant::NoMargin))
     }
 
     /// When the lease of an ask ends.

@@ -59,9 +59,8 @@ pub(crate) fn make(protocol: &Protocol, state: &mut State, id: usize, step: Move
     let Worker::Holds { ask, attempt, .. } = state.workers[id] else { return };
     let next = match step {
         Move::Claim(_) => return,
-        Move::Shut if !state.up => Stage::Retry,
+        Move::Shut | Move::EndSessions if !state.up => Stage::Retry,
         Move::Shut => shut(protocol, state, ask, clock),
-        Move::EndSessions if !state.up => Stage::Retry,
         Move::EndSessions => end_sessions(protocol, state, ask),
         Move::Drop => drop_login(protocol, state, ask),
         Move::DropRefused => {
