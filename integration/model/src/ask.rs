@@ -127,7 +127,7 @@ pub(crate) fn make(protocol: &Protocol, state: &mut State, id: usize, step: Move
             let ask = &mut state.asks[id];
             ask.step = if ask.wire == Wire::Done { Step::Made } else { Step::Yielding };
         }
-        Move::HearNothing => {
+        Move::HearNothing | Move::ActivateLost | Move::Leave => {
             state.left.losses -= 1;
             state.asks[id].step = Step::Yielding;
         }
@@ -136,10 +136,6 @@ pub(crate) fn make(protocol: &Protocol, state: &mut State, id: usize, step: Move
         Move::ActivateUnheard => {
             state.left.losses -= 1;
             activate(protocol, state, id);
-            state.asks[id].step = Step::Yielding;
-        }
-        Move::ActivateLost => {
-            state.left.losses -= 1;
             state.asks[id].step = Step::Yielding;
         }
         Move::Log => {
@@ -154,10 +150,6 @@ pub(crate) fn make(protocol: &Protocol, state: &mut State, id: usize, step: Move
             if ask.step == Step::Granted {
                 ask.step = Step::Over;
             }
-        }
-        Move::Leave => {
-            state.left.losses -= 1;
-            state.asks[id].step = Step::Yielding;
         }
         Move::Yield => {
             release(state, id, clock);

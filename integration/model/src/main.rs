@@ -20,13 +20,6 @@ mod target;
 mod tests;
 mod worker;
 
-#[expect(clippy::print_stderr, reason = "the end of the process is told on standard error")]
 fn main() -> ExitCode {
-    match run::main() {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("daypass-model: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    run::main()
 }

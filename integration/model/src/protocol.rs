@@ -53,7 +53,7 @@ impl Protocol {
 
     /// How long after the deadline the sweep waits, and after that a tombstone.
     pub(crate) fn margin(&self) -> Time {
-        if self.is(Mutant::NoMargin) { 0 } else { 1 }
+        Time::from(!self.is(Mutant::NoMargin))
     }
 
     /// When the lease of an ask ends.
@@ -85,9 +85,9 @@ impl Protocol {
     fn crash(&self, state: &mut State, replica: usize) {
         state.left.crashes -= 1;
         state.workers[replica] = Worker::Idle;
-        for ask in 0..ASKS {
-            if self.plan.replicas[ask] == replica && state.asks[ask].runs() {
-                state.asks[ask].step = Step::Over;
+        for (ask, of) in state.asks.iter_mut().zip(self.plan.replicas) {
+            if of == replica && ask.runs() {
+                ask.step = Step::Over;
             }
         }
     }

@@ -42,6 +42,7 @@ pub(crate) struct Faults {
 }
 
 /// One request of a job, with the rows that came of it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and any may hold without the others")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Ask {
     pub(crate) step: Step,

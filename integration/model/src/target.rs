@@ -20,8 +20,7 @@ pub(crate) fn moves(state: &State, name: usize, ask: usize) -> Vec<Move> {
     }
     match (state.asks[ask].wire, state.logins[name]) {
         // Whoever wants a name that a transaction holds waits for its end.
-        (Wire::Sent, Login::Making(_)) => Vec::new(),
-        (Wire::Sent, _) => vec![Move::Begin],
+        (Wire::Sent, login) if !matches!(login, Login::Making(_)) => vec![Move::Begin],
         (Wire::Begun, _) if state.left.losses > 0 => vec![Move::Commit, Move::RollBack],
         (Wire::Begun, _) => vec![Move::Commit],
         _ => Vec::new(),

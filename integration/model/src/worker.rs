@@ -59,9 +59,8 @@ pub(crate) fn make(protocol: &Protocol, state: &mut State, id: usize, step: Move
     let Worker::Holds { ask, attempt, .. } = state.workers[id] else { return };
     let next = match step {
         Move::Claim(_) => return,
-        Move::Shut if !state.up => Stage::Retry,
+        Move::Shut | Move::EndSessions if !state.up => Stage::Retry,
         Move::Shut => shut(protocol, state, ask, clock),
-        Move::EndSessions if !state.up => Stage::Retry,
         Move::EndSessions => end_sessions(protocol, state, ask),
         Move::Drop => drop_login(protocol, state, ask),
         Move::DropRefused => {
@@ -119,10 +118,8 @@ fn end_sessions(protocol: &Protocol, state: &mut State, ask: usize) -> Stage {
         return Stage::Ended;
     }
     let login = state.logins[name];
-    for id in 0..ASKS {
-        if is_of(login, id) {
-            state.asks[id].inside = false;
-        }
+    for (id, ask) in state.asks.iter_mut().enumerate() {
+        ask.inside &= !is_of(login, id);
     }
     Stage::Ended
 }

@@ -76,17 +76,17 @@ impl Targets {
     /// What the broker's configuration says of them. Passwords stand in files that `keep` writes.
     pub(crate) fn configuration(&self, keep: impl Fn(&str, &str) -> Result<()>) -> Result<String> {
         // One project asks for everybody here.
-        let mut text = "[limits.rate]\nper_project_minute = 1000000\nper_project_burst = 1000000\n".to_owned();
+        let mut text = vec!["[limits.rate]\nper_project_minute = 1000000\nper_project_burst = 1000000\n".to_owned()];
         for Target { name, database, admin, group, password } in &self.all {
             keep(&format!("{name}.password"), password)?;
             let (host, port) = (self.superuser.get_host(), self.superuser.get_port());
-            text += &format!(
+            text.push(format!(
                 "[connection.{name}]\nengine = \"postgres\"\nurl = \"postgres://{admin}@{host}:{port}/{database}\"\n\
                  password_file = \"secrets/{name}.password\"\nallowed_roles = [\"chaos-*\"]\n\
                  [connection.{name}.statements.all]\ncreate = [\"grant {group} to {{{{name}}}}\"]\n"
-            );
+            ));
         }
-        Ok(text)
+        Ok(text.concat())
     }
 
     /// A role for each.
