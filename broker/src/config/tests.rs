@@ -45,7 +45,7 @@ fn tells_every_problem_at_once() {
             "[database] `url` holds a password; put it in a file and name that as `password_file`",
             "absent.key does not exist",
             "[verify] leeway is at most 60s",
-            "[connection.shop] engine \"mainframe\" is not one of aws, postgres, kv, operator",
+            "[connection.shop] engine \"mainframe\" is not one of aws, postgres, mysql, kv, operator",
         ]
     );
     assert!(!told.iter().any(|problem| problem.contains("hunter2")));

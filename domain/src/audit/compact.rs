@@ -98,12 +98,11 @@ fn text(out: &mut Vec<u8>, text: &str) {
 }
 
 fn name(out: &mut Vec<u8>, name: &str) {
-    match NAME_CODES.get(name) {
-        Some(code) => out.push(*code),
-        None => {
-            out.push(0);
-            text(out, name);
-        }
+    if let Some(code) = NAME_CODES.get(name) {
+        out.push(*code);
+    } else {
+        out.push(0);
+        text(out, name);
     }
 }
 
@@ -125,7 +124,9 @@ fn value(out: &mut Vec<u8>, json: &Json) {
         Json::Array(items) => {
             out.push(tag::ARRAY);
             number(out, items.len() as u64);
-            items.iter().for_each(|item| value(out, item));
+            for item in items {
+                value(out, item);
+            }
         }
         Json::Object(object) => {
             out.push(tag::OBJECT);

@@ -153,7 +153,9 @@ async fn suffer(targets: &Targets, done: &Done, dice: &mut Dice) -> Result<()> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
             // One that has ended meanwhile needs no waking.
-            sessions.iter().for_each(|session| drop(signal(*session, Signal::CONT)));
+            for session in &sessions {
+                let _ = signal(*session, Signal::CONT);
+            }
         }
         _ => {
             sqlx::query("select pg_terminate_backend($1)").bind(session).execute(&mut look).await?;
