@@ -65,7 +65,7 @@ pub async fn serve(serve: Serve) -> Result<()> {
         listener: TcpListener::bind(serve.listen).await?,
         tls: Some(Arc::new(Certificate::load(&serve.cert, &serve.key, false)?)),
         router: Router::new().route("/api/v1/exchange", post(|body: String| async { body })),
-        limits: EdgeLimits::default(),
+        limits: EdgeLimits { per_address: 4096, ..EdgeLimits::default() },
         metrics: telemetry.metrics.clone(),
     };
     edge.serve(CancellationToken::new()).await;
