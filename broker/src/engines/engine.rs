@@ -99,6 +99,8 @@ pub struct Issued {
 pub enum Revoked {
     /// Nothing of it is left.
     Gone,
+    /// Nobody can log in; the name is kept until then, so that nothing that is still on its way can take it.
+    Held(OffsetDateTime),
     /// The login is dead; the rest could not be removed for this reason.
     Fenced(String),
 }

@@ -302,6 +302,11 @@ impl Leases {
                 lane.answered();
                 Outcome::Revoked
             }
+            Ok(Ok(Revoked::Held(until))) => {
+                lane.answered();
+                let reason = "the name is held until nothing can create it any more".to_owned();
+                Outcome::Fenced { reason, next_try: until.max(self.system.now()) + self.back_off(1) }
+            }
             Ok(Ok(Revoked::Fenced(reason))) => {
                 lane.answered();
                 Outcome::Fenced { reason, next_try: self.system.now() + self.back_off(lease.attempt) }

@@ -44,8 +44,9 @@ async fn remove_with(
     handle: &Handle,
 ) -> Result<Revoked, EngineError> {
     let shut = shut(home, kind, system, &handle.user).await?;
-    if shut.tombstone && system.now() <= handle.deadline + DEADLINE_MARGIN {
-        return Ok(Revoked::Fenced("the name is held until nothing can create it any more".to_owned()));
+    let held_until = handle.deadline + DEADLINE_MARGIN;
+    if shut.tombstone && system.now() <= held_until {
+        return Ok(Revoked::Held(held_until));
     }
     shut.end_sessions(home).await?;
     match tidy(home, settings, handle, &shut).await {

@@ -40,8 +40,9 @@ async fn remove_with(
     handle: &Handle,
 ) -> Result<Revoked, EngineError> {
     let role = shut(home, admin, &handle.role).await?;
-    if role.tombstone && system.now() <= handle.deadline + DEADLINE_MARGIN {
-        return Ok(Revoked::Fenced("the name is held until nothing can create it any more".to_owned()));
+    let held_until = handle.deadline + DEADLINE_MARGIN;
+    if role.tombstone && system.now() <= held_until {
+        return Ok(Revoked::Held(held_until));
     }
     role.join(home).await?;
     role.end_sessions(home).await?;

@@ -112,6 +112,7 @@ impl Reconcile {
                     (answer.step, answer.next_at) = (StrayStep::Dropped, None);
                 }
                 Ok(Revoked::Fenced(reason)) => answer.failure = Some(reason),
+                Ok(Revoked::Held(_)) => answer.failure = Some("its name is still held".to_owned()),
                 Err(error) => answer.failure = Some(error.to_string()),
             }
             return Ok(answer);

@@ -14,11 +14,11 @@ async fn a_late_create_finds_the_name_taken() {
     let ask = shop.ask();
     let plan = shop.engine.plan(&shop.bench, &ask).await.unwrap();
     // The sweep comes before the create.
-    assert!(matches!(shop.revoke(&plan).await.unwrap(), Revoked::Fenced(_)));
+    assert!(matches!(shop.revoke(&plan).await.unwrap(), Revoked::Held(_)));
     let late = shop.engine.issue(&shop.bench, &ask, &plan).await.unwrap_err();
     assert!(matches!(&late, EngineError::TargetRefused(text) if text.contains("CREATE USER failed")), "{late}");
     // A second sweep still holds the name.
-    assert!(matches!(shop.revoke(&plan).await.unwrap(), Revoked::Fenced(_)));
+    assert!(matches!(shop.revoke(&plan).await.unwrap(), Revoked::Held(_)));
     assert_eq!(shop.left(&plan).await, (1, 0));
 }
 

@@ -77,7 +77,7 @@ async fn already_gone_is_success() {
     let login = shop.issue().await.unwrap();
     assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
     // The name is held until the deadline is over, then let go; both ways nobody is in.
-    assert!(matches!(shop.revoke(&login.plan).await.unwrap(), Revoked::Fenced(_)));
+    assert!(matches!(shop.revoke(&login.plan).await.unwrap(), Revoked::Held(_)));
     assert!(shop.log_in(&login).await.is_err());
 
     let mut ask = shop.ask();
