@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::issuer::{Ages, Claim, Class, JobView, Kind, Veto};
+use super::rule::{Is, Relation, Test};
 use crate::claims::{Claims, Object};
 use crate::refusal::Code;
 
@@ -92,41 +93,52 @@ static VETOES: &[Veto] = &[
         code: Code::EventNotAllowed,
         reason: "a pull request runs code that nobody has accepted yet",
         claim: "event_name",
-        strikes: |claims| event(claims, &["pull_request"]),
+        passes: &[&[Test::new("event_name", Is::NoneOf(&["pull_request"]))]],
     },
     Veto {
         name: "pull-request-target",
         code: Code::EventNotAllowed,
         reason: "pull_request_target runs with the base project's rights on input from outsiders",
         claim: "event_name",
-        strikes: |claims| event(claims, &["pull_request_target"]),
+        passes: &[&[Test::new("event_name", Is::NoneOf(&["pull_request_target"]))]],
     },
     Veto {
         name: "workflow-run",
         code: Code::EventNotAllowed,
         reason: "workflow_run follows other workflows, those of outsiders included, with full rights",
         claim: "event_name",
-        strikes: |claims| event(claims, &["workflow_run"]),
+        passes: &[&[Test::new("event_name", Is::NoneOf(&["workflow_run"]))]],
     },
     Veto {
         name: "outsider-event",
         code: Code::EventNotAllowed,
         reason: "people without write access can cause this event",
         claim: "event_name",
-        strikes: |claims| event(claims, OUTSIDER_EVENTS),
+        passes: &[&[Test::new("event_name", Is::NoneOf(OUTSIDER_EVENTS))]],
     },
     Veto {
         name: "self-hosted-runner",
         code: Code::RunnerNotAllowed,
         reason: "a self-hosted runner can keep what an earlier job left behind",
         claim: "runner_environment",
-        strikes: |claims| claims.text("runner_environment") != Some("github-hosted"),
+        passes: &[&[Test::new("runner_environment", Is::OneOf(&["github-hosted"]))]],
     },
 ];
 
-fn event(claims: &Claims, vetoed: &[&str]) -> bool {
-    claims.text("event_name").is_none_or(|event| vetoed.contains(&event))
-}
+const DOCS: &str = "docs.github.com: OpenID Connect reference; events that trigger workflows";
+
+static RELATIONS: &[Relation] = &[
+    Relation::new(&[], &[Test::new("repository_id", Is::Digits), Test::new("repository_owner_id", Is::Digits)], DOCS),
+    Relation::new(&[], &[Test::new("ref_protected", Is::OneOf(&["true", "false"]))], DOCS),
+    Relation::new(&[], &[Test::new("runner_environment", Is::OneOf(&["github-hosted", "self-hosted"]))], DOCS),
+    Relation::new(&[Test::new("event_name", Is::OneOf(&["pull_request"]))], &[Test::new("ref", Is::Begins("refs/pull/"))], DOCS),
+    Relation::new(
+        &[Test::new("event_name", Is::OneOf(&["pull_request_target"]))],
+        &[Test::new("ref", Is::Begins("refs/heads/"))],
+        DOCS,
+    ),
+    Relation::new(&[Test::new("environment", Is::Absent)], &[Test::new("environment_node_id", Is::Absent)], DOCS),
+];
 
 impl Kind for GitHub {
     fn name(&self) -> &'static str {
@@ -186,6 +198,10 @@ impl Kind for GitHub {
 
     fn vetoes(&self) -> &[Veto] {
         VETOES
+    }
+
+    fn relations(&self) -> &[Relation] {
+        RELATIONS
     }
 
     fn sample(&self) -> Claims {

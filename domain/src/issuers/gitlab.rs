@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::issuer::{Ages, Claim, Class, JobView, Kind, Type, Veto};
+use super::rule::{Is, Relation, Test};
 use crate::claims::{Claims, Object};
 use crate::refusal::Code;
 
@@ -70,38 +71,44 @@ static REQUIRED: &[Cow<'static, str>] = &[
     Cow::Borrowed("pipeline_source"),
 ];
 
+/// The pipeline's project is the one in which the job runs.
+const OWN_PROJECT: Test = Test::new("project_id", Is::SameAs("job_project_id"));
+
 static VETOES: &[Veto] = &[
     Veto {
         name: "foreign-project",
         code: Code::ForkNotAllowed,
         reason: "the pipeline's project is not the project in which the job runs, or the server is too old to tell",
         claim: "job_project_id",
-        strikes: foreign,
+        passes: &[&[OWN_PROJECT]],
     },
     Veto {
         name: "fork-merge-request",
         code: Code::ForkNotAllowed,
         reason: "a merge-request pipeline runs code from a fork, or the server is too old to tell",
         claim: "pipeline_source",
-        strikes: |claims| match claims.text("pipeline_source") {
-            None | Some("external_pull_request_event") => true,
-            Some("merge_request_event") => foreign(claims),
-            Some(_) => false,
-        },
+        passes: &[
+            &[Test::new("pipeline_source", Is::NoneOf(&["external_pull_request_event", "merge_request_event"]))],
+            &[Test::new("pipeline_source", Is::OneOf(&["merge_request_event"])), OWN_PROJECT],
+        ],
     },
     Veto {
         name: "self-hosted-runner",
         code: Code::RunnerNotAllowed,
         reason: "a self-hosted runner can keep what an earlier job left behind",
         claim: "runner_environment",
-        strikes: |claims| claims.text("runner_environment") != Some("gitlab-hosted"),
+        passes: &[&[Test::new("runner_environment", Is::OneOf(&["gitlab-hosted"]))]],
     },
 ];
 
-fn foreign(claims: &Claims) -> bool {
-    let ids = claims.text("project_id").zip(claims.text("job_project_id"));
-    ids.is_none_or(|(project, job_project)| project != job_project)
-}
+const DOCS: &str = "docs.gitlab.com: ID token authentication";
+
+static RELATIONS: &[Relation] = &[
+    Relation::new(&[], &[Test::new("project_id", Is::Digits), Test::new("namespace_id", Is::Digits)], DOCS),
+    Relation::new(&[], &[Test::new("ref_protected", Is::OneOf(&["true", "false"]))], DOCS),
+    Relation::new(&[], &[Test::new("runner_environment", Is::OneOf(&["gitlab-hosted", "self-hosted"]))], DOCS),
+    Relation::new(&[Test::new("environment", Is::Absent)], &[Test::new("environment_protected", Is::Absent)], DOCS),
+];
 
 impl Kind for GitLab {
     fn name(&self) -> &'static str {
@@ -154,6 +161,10 @@ impl Kind for GitLab {
 
     fn vetoes(&self) -> &[Veto] {
         VETOES
+    }
+
+    fn relations(&self) -> &[Relation] {
+        RELATIONS
     }
 
     fn sample(&self) -> Claims {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Debug;
 
+use super::rule::{AnyOf, Relation, any_holds};
 use crate::claims::Claims;
 use crate::refusal::Code;
 
@@ -157,7 +158,7 @@ pub struct JobView {
 }
 
 /// A condition under which a token is refused unless the row waives it by name and reason.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Veto {
     /// The name that a `waive` table uses.
     pub name: &'static str,
@@ -166,13 +167,14 @@ pub struct Veto {
     pub reason: &'static str,
     /// The claim it looks at, for explanations.
     pub claim: &'static str,
-    /// Whether it strikes this token. A claim that is missing makes it strike.
-    pub strikes: fn(&Claims) -> bool,
+    /// It strikes every token but those that pass one of these; a claim that is missing makes it strike.
+    pub passes: AnyOf,
 }
 
-impl Debug for Veto {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Veto").field("name", &self.name).finish_non_exhaustive()
+impl Veto {
+    /// Whether it strikes this token.
+    pub fn strikes(&self, claims: &Claims) -> bool {
+        !any_holds(self.passes, claims)
     }
 }
 
@@ -197,6 +199,11 @@ pub trait Kind: Debug + Send + Sync {
     fn job(&self, issuer_url: &str, claims: &Claims) -> JobView;
 
     fn vetoes(&self) -> &[Veto];
+
+    /// What every real token of this kind obeys, beside the schema. Proofs leave out tokens that do not.
+    fn relations(&self) -> &[Relation] {
+        &[]
+    }
 
     /// The claims of a typical harmless token: a push to the main branch.
     fn sample(&self) -> Claims;

@@ -4,6 +4,7 @@ pub mod generic;
 pub mod github;
 pub mod gitlab;
 pub mod issuer;
+pub mod rule;
 
 use std::sync::Arc;
 

@@ -151,3 +151,16 @@ fn claims_that_follow_others_are_in_the_schema() {
         assert!(!kind.follows("ref").is_empty());
     }
 }
+
+#[test]
+fn every_sample_obeys_what_is_said_of_its_kind() {
+    for kind in kinds().iter().filter_map(|name| by_name(name)) {
+        let sample = kind.sample();
+        for relation in kind.relations() {
+            assert!(relation.holds(&sample), "{}: {relation:?}", kind.name());
+            for test in relation.when.iter().chain(relation.then) {
+                assert!(kind.claim(test.claim).is_some(), "{}: {}", kind.name(), test.claim);
+            }
+        }
+    }
+}

@@ -41,7 +41,7 @@ pub(super) fn evaluate(
     if !issuer.enabled {
         return Err(Code::IssuerDisabled.into());
     }
-    let struck: Vec<&Veto> = issuer.kind.vetoes().iter().filter(|veto| (veto.strikes)(ask.claims)).collect();
+    let struck: Vec<&Veto> = issuer.kind.vetoes().iter().filter(|veto| veto.strikes(ask.claims)).collect();
     let mut matches: Vec<(usize, usize)> = Vec::new();
     let mut but_for: Option<&Veto> = None;
     for (role_at, row_at) in rows(set, ask, issuer_at, trace.is_some()) {

@@ -145,7 +145,7 @@ impl Trace {
             code: veto.code.as_str(),
             claim: veto.claim,
             actual: shown(veto.claim),
-            strikes: (veto.strikes)(claims),
+            strikes: veto.strikes(claims),
             waived: row.waive.get(veto.name).cloned(),
             reason: veto.reason,
         });

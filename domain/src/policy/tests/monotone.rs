@@ -91,8 +91,8 @@ fn every_kind_vetoes_when_the_claim_is_missing() {
         let kind = crate::issuers::by_name(name).unwrap();
         let sample = kind.sample();
         for veto in kind.vetoes() {
-            assert!(!(veto.strikes)(&sample), "{} strikes the sample", veto.name);
-            assert!((veto.strikes)(&sample.clone().without(veto.claim)), "{} spares a token without {}", veto.name, veto.claim);
+            assert!(!veto.strikes(&sample), "{} strikes the sample", veto.name);
+            assert!(veto.strikes(&sample.clone().without(veto.claim)), "{} spares a token without {}", veto.name, veto.claim);
         }
     }
 }
