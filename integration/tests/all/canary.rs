@@ -1,8 +1,10 @@
 //! Secrets stay where they belong: none stands in a log, a refusal, the database, the metrics, or what other processes see.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use integration::ci::Ci;
 use integration::ground::{Ground, Settings, deploy_claims};
-use rustix::process::Signal;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use serde_json::json;
 use sqlx::AssertSqlSafe;
 
@@ -136,4 +138,30 @@ async fn the_serving_role_cannot_rewrite_what_happened_or_change_the_schema() {
     }
     assert!(databases.login(&role, password, &databases.shop()).await.is_err(), "it has no business at a target");
     assert!(databases.count("audit_records").await.unwrap() > 0);
+}
+
+/// Whether a process that allows it would leave its memory behind here, when it crashes.
+fn cores_are_kept() -> bool {
+    let maximum = getrlimit(Resource::Core).maximum;
+    let folder = tempfile::tempdir().unwrap();
+    setrlimit(Resource::Core, Rlimit { current: maximum, maximum }).unwrap();
+    let mut sleeper = std::process::Command::new("sleep").arg("30").current_dir(folder.path()).spawn().unwrap();
+    let id = rustix::process::Pid::from_raw(i32::try_from(sleeper.id()).unwrap()).unwrap();
+    rustix::process::kill_process(id, Signal::ABORT).unwrap();
+    sleeper.wait().unwrap().core_dumped()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_crashes_leaves_no_core() {
+    if !cores_are_kept() {
+        eprintln!("this system keeps no cores of anybody: nothing to see here");
+    }
+    let ground = Ground::new().await.unwrap();
+    let mut replica = ground.start().await.unwrap();
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", replica.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    replica.signal(Signal::ABORT).unwrap();
+    let status = replica.ended().await.unwrap();
+    assert_eq!((status.signal(), status.core_dumped()), (Some(6), false), "{status}");
 }
