@@ -49,7 +49,8 @@ use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
 use crate::workers::{
-    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Reconciler, Sealer, StopWatch, Sweep, TallyFlush,
+    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Reconciler, Sealer, StopSweep, StopWatch, Sweep,
+    TallyFlush,
 };
 
 mod check;
@@ -262,6 +263,7 @@ impl House {
         start(ClockWatch { upkeep: upkeep() }, metrics, &workers, &working);
         start(ConnectionWatch { upkeep: upkeep() }, metrics, &workers, &working);
         start(StopWatch { stops: rooms.stops.clone() }, metrics, &workers, &working);
+        start(StopSweep { stops: rooms.stops.clone() }, metrics, &workers, &working);
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {

@@ -23,13 +23,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt;
 
+use super::guests::Guests;
 use super::tls::Certificate;
 use crate::telemetry::Metrics;
 
-mod guests;
 mod patience;
 
-use guests::Guests;
 use patience::Patient;
 
 /// How long a client may take and how much it may bring.

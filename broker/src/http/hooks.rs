@@ -9,9 +9,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use domain::refusal::{Code, Refusal};
 use domain::wire::Problem;
-use tokio::sync::Semaphore;
 
 use super::problem::Context;
 use super::read::{self, Large};
@@ -25,7 +23,7 @@ const LARGE: usize = 8;
 
 /// How large the bodies of deliveries may be.
 pub fn bodies() -> Large {
-    Large { most: BODY_LIMIT, places: Arc::new(Semaphore::new(LARGE)) }
+    Large::new(BODY_LIMIT, LARGE)
 }
 
 /// The routes that CI systems use.
@@ -72,12 +70,12 @@ pub(super) async fn receive(
 async fn carry_out(hooks: &Hooks, issuer: &str, headers: &HeaderMap, body: Body) -> Result<Received, Error> {
     let names = hooks.headers(issuer)?;
     let body = read::all(body, BODY_LIMIT).await?;
-    let shown =
-        Shown { proof: one(headers, names.proof), event: one(headers, names.event), delivery: one(headers, names.delivery) };
-    // GitHub can send forms as well, which are no JSON; a delivery that is proven says so in words.
-    if !one(headers, CONTENT_TYPE.as_str()).is_some_and(read::is_json) {
-        return Err(Refusal::new(Code::RequestMalformed).hint("choose the content type application/json for the webhook").into());
-    }
+    let shown = Shown {
+        proof: one(headers, names.proof),
+        event: one(headers, names.event),
+        delivery: one(headers, names.delivery),
+        is_json: one(headers, CONTENT_TYPE.as_str()).is_some_and(read::is_json),
+    };
     hooks.receive(issuer, shown, &body).await
 }
 

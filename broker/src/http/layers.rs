@@ -19,6 +19,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::edge::Peer;
 use super::problem::{Context, Told, bare};
 use super::read;
 use crate::system::System;
@@ -90,14 +91,15 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
     let answered = async {
         // The whole body first: a client that sends it slowly takes nobody's place.
         let (parts, body) = request.into_parts();
-        let _place = match door.large.as_ref().map(|large| large.place(&body)).transpose() {
+        let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let _place = match door.large.as_ref().map(|large| large.place(peer, &body)).transpose() {
             Ok(place) => place,
             Err(refusal) => {
                 door.metrics.shed("body");
                 return context.refusal(&refusal);
             }
         };
-        let most = door.large.as_ref().map_or(BODY_LIMIT, |large| large.most);
+        let most = door.large.as_ref().map_or(BODY_LIMIT, read::Large::most);
         let body = match timeout_at(deadline, read::all(body, most)).await {
             Ok(Ok(body)) => body,
             Ok(Err(refusal)) => return context.refusal(&refusal),

@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod edge;
+mod guests;
 pub mod hooks;
 pub mod layers;
 pub mod native;

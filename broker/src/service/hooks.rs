@@ -92,6 +92,8 @@ pub struct Shown<'a> {
     pub proof: Option<&'a str>,
     pub event: Option<&'a str>,
     pub delivery: Option<&'a str>,
+    /// GitHub can send forms as well, which are none.
+    pub is_json: bool,
 }
 
 /// What became of a delivery. Nothing in it tells what is known of the job.
@@ -136,6 +138,10 @@ impl Hooks {
         let proven = hook.secrets.iter().fold(false, |proven, secret| sender.proves(secret, proof, body) | proven);
         if !proven {
             return Err(self.refused(issuer, "unproven", Code::HookUnproven.into()).into());
+        }
+        if !shown.is_json {
+            let refusal = Refusal::new(Code::RequestMalformed).hint("choose the content type application/json for the webhook");
+            return Err(self.refused(issuer, "unreadable", refusal).into());
         }
         let ends = sender
             .ended(shown.event.unwrap_or_default(), body)

@@ -45,7 +45,7 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// Leases claimed in one transaction.
 const BATCH: usize = 32;
 /// What is due for less than this is on its way, not late.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 /// How long a holder who gives leases back waits for them to be gone.
 const GIVING_BACK: Duration = Duration::from_secs(8);
 /// How often it is tried to give leases back that nobody holds: for about an hour.
@@ -131,8 +131,8 @@ impl Leases {
                     });
                     continue;
                 }
-                let counted = Counted::new(lane);
-                self.under_way.spawn(async move { leases.take_back(claim, &counted.0).await });
+                let counted = Counted::new(lane, self.wake.clone());
+                self.under_way.spawn(async move { leases.take_back(claim, &counted.lane).await });
             }
             if !full {
                 return Ok(());

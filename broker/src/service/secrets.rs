@@ -103,6 +103,7 @@ impl Secrets {
         // Of several, the one that binds to no version counts.
         let met = holder.reach.iter().filter(|params| wish.is_met(params)).min_by_key(|params| params.version.is_some());
         if met.is_some() {
+            self.rooms.stops.check_reading(holder)?;
             return Ok(met);
         }
         if !self.rights_count {

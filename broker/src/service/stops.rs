@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use domain::audit::Kind;
 use domain::claims::{Claims, Json};
+use domain::credentials::kv;
 use domain::policy::Allowed;
 use domain::refusal::{Code, Refusal};
 use domain::wire::StopFilter;
 use uuid::Uuid;
 
 use super::error::Error;
+use super::sessions::Holder;
 use super::subject::Subject;
 use crate::audit::log;
 use crate::store::Store;
 use crate::store::stops::Stop;
 
-/// For so long after a stop its sessions are ended again: a replica that had not read it may have opened some, and an exchange
-/// takes no longer than the door's deadline.
+/// A stop is swept to its end once more after so long: a replica that had not read it may have opened sessions, and an exchange takes
+/// no longer than the door's deadline.
 const SWEPT: Duration = Duration::from_secs(30);
 /// Sessions ended in one round.
 const BATCH: i64 = 200;
@@ -40,6 +42,17 @@ impl Stops {
         self.active.load_full()
     }
 
+    /// Refuses to hand out stored secrets where that is stopped. They have no lease, and their session may have come before the stop.
+    pub fn check_reading(&self, holder: &Holder) -> Result<(), Refusal> {
+        let stops = self.active.load();
+        let spared = |stop: &Stop| stop.spared == Some(holder.session.id);
+        let kv = |stop: &Stop| stop.engine.as_deref().is_none_or(|engine| engine == kv::NAME);
+        match stops.iter().find(|stop| !spared(stop) && kv(stop) && speaks_of(stop, &holder.subject, &holder.session.role)) {
+            Some(stop) => Err(refusal(stop)),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the list anew.
     pub async fn follow(&self) -> Result<(), Error> {
         let stops = self.store.stops().await?;
@@ -54,18 +67,21 @@ impl Stops {
     pub fn check(&self, subject: &Subject, allowed: &Allowed) -> Result<(), Refusal> {
         let stops = self.active.load();
         match stops.iter().find(|stop| meets(stop, subject, allowed)) {
-            Some(stop) => Err(Refusal::new(Code::ExchangeStopped).hint(format!("the stop has the id {}", stop.id))),
+            Some(stop) => Err(refusal(stop)),
             None => Ok(()),
         }
     }
 
-    /// Ends what new stops speak of once more, wherever it was opened.
-    pub async fn sweep_again(&self) -> Result<(), Error> {
-        let now = self.store.system().now();
-        for stop in self.active().iter().filter(|stop| now - stop.created_at < SWEPT) {
-            let swept = self.sweep(stop, None).await?;
+    /// Ends what stops speak of until nothing is left, wherever it was opened and whoever began.
+    pub async fn sweep_all(&self) -> Result<(), Error> {
+        for stop in self.store.unswept_stops().await? {
+            let begun = self.store.system().now();
+            let swept = self.sweep(&stop, None).await?;
             if swept > 0 {
-                tracing::info!(stop = %stop.id, sessions = swept, "sessions that slipped past a stop were ended");
+                tracing::info!(stop = %stop.id, sessions = swept, "sessions that a stop speaks of were ended");
+            }
+            if begun - stop.created_at >= SWEPT {
+                self.store.stop_is_swept(stop.id, self.store.system().now()).await?;
             }
         }
         Ok(())
@@ -120,16 +136,30 @@ pub fn filter(stop: &Stop) -> StopFilter {
     }
 }
 
+fn refusal(stop: &Stop) -> Refusal {
+    Refusal::new(Code::ExchangeStopped).hint(format!("the stop has the id {}", stop.id))
+}
+
 fn meets(stop: &Stop, subject: &Subject, allowed: &Allowed) -> bool {
-    let Subject { job, .. } = subject;
-    let named = |wanted: &Option<String>, values: &[Option<&str>]| {
-        wanted.as_deref().is_none_or(|wanted| values.iter().flatten().any(|value| *value == wanted))
-    };
-    named(&stop.repository, &[job.project.as_deref(), job.project_name.as_deref()])
-        && named(&stop.run, &[job.run.as_deref()])
-        && named(&stop.role, &[Some(&allowed.role)])
-        && named(&stop.issuer, &[Some(&subject.issuer)])
+    speaks_of(stop, subject, &allowed.role)
         && stop.engine.as_deref().is_none_or(|engine| allowed.credentials.iter().any(|planned| planned.engine == engine))
+}
+
+/// Whether the stop speaks of this subject in this role, whatever it is given.
+fn speaks_of(stop: &Stop, subject: &Subject, role: &str) -> bool {
+    let Subject { job, .. } = subject;
+    let named = |wanted: &Option<String>, value: Option<&str>| {
+        wanted.as_deref().is_none_or(|wanted| value.is_some_and(|value| value == wanted))
+    };
+    // Rather one project too many than one letter in another case too few.
+    let repository = stop.repository.as_deref().is_none_or(|wanted| {
+        job.project.as_deref() == Some(wanted)
+            || job.project_name.as_deref().is_some_and(|name| name.to_lowercase() == wanted.to_lowercase())
+    });
+    repository
+        && named(&stop.run, job.run.as_deref())
+        && named(&stop.role, Some(role))
+        && named(&stop.issuer, Some(&subject.issuer))
         && is_old(stop, &subject.claims)
 }
 

@@ -4,10 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::error::Error;
+use super::leases::GRACE;
 use super::rooms::Rooms;
-
-/// What is due for less than this is on its way, not late.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Tells the metrics, of targets with nothing to do too: a gauge that nobody sets keeps its last value.
 pub(super) async fn tell(rooms: &Rooms) -> Result<(), Error> {

@@ -158,6 +158,7 @@ impl Store {
         let before = query.before.as_deref().map(Uuid::parse_str).transpose();
         let (Ok(about), Ok(before)) = (about, before) else { return Ok(Vec::new()) };
         let limit = query.limit.unwrap_or(LIST.0).clamp(1, LIST.1);
+        let mut tx = self.search().await?;
         let rows = sqlx::query_as!(
             Row,
             r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
@@ -165,7 +166,7 @@ impl Store {
                from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where ($1::text is null or r.kind = $1)
                  and ($2::text is null or r.issuer = $2)
-                 and ($3::text is null or r.project = $3 or r.project_name = $3)
+                 and ($3::text is null or r.project = $3 or lower(r.project_name) = lower($3))
                  and ($4::text is null or r.role = $4)
                  and ($5::text is null or r.code = $5)
                  and ($6::uuid is null or r.decision_id = $6 or (r.session_id = $6 and r.session_id <> r.decision_id) or r.lease_id = $6)
@@ -180,7 +181,7 @@ impl Store {
             before,
             i64::from(limit)
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?;
         rows.into_iter().map(Stored::read).collect()
     }

@@ -174,7 +174,8 @@ impl Store {
             update daypass.leases l
             set state = case l.state when 'passive' then 'passive' else 'revoking' end,
                 due_at = $4, attempt = l.attempt + 1, claimed_by = $5, wanted_at = coalesce(l.wanted_at, l.due_at)
-            from due where l.id = due.id
+            -- Found one by one: a join could walk the whole table.
+            where l.id = any (array(select id from due))
             returning l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.handle
             "#,

@@ -140,6 +140,13 @@ impl Store {
         Ok(Tx::new(self.0.pool.begin().await?, self.0.keys.clone()))
     }
 
+    /// Begins a search that an operator asks for. See [`Tx::plan_for_values`].
+    async fn search(&self) -> Result<Tx, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
+        Ok(tx)
+    }
+
     /// Writes one record through the group writer of this replica. When it returns `Written`, it is durable.
     pub async fn write(&self, record: Record) -> Result<Written, WriteError> {
         writer::write(self, record).await

@@ -213,12 +213,12 @@ impl Tx {
 /// Gives the token back its use when nothing came of the exchange that spent it: no lease of the session is open, and
 /// nothing was granted. As a lease of it has been taken back, nothing can be granted any more.
 pub(super) async fn free_use(tx: &mut Tx, session_id: Uuid) -> Result<(), StoreError> {
-    // The row is locked by a statement of its own, so that of two workers that settle the last two leases the second one
+    // A session has the id of the decision that opened it. The row is locked by a statement of its own, so that of two workers that settle the last two leases the second one
     // sees what the first one did.
     let ungranted = sqlx::query_scalar!(
         "select id from daypass.sessions s
          where s.id = $1
-           and not exists (select from daypass.audit_records a where a.session_id = $1 and a.kind = 'exchange.granted')
+           and not exists (select from daypass.audit_records a where a.decision_id = $1 and a.kind = 'exchange.granted')
          for no key update",
         session_id
     )

@@ -44,6 +44,25 @@ impl Store {
         .await?)
     }
 
+    /// The stops whose sessions have not all been ended yet.
+    pub async fn unswept_stops(&self) -> Result<Vec<Stop>, StoreError> {
+        Ok(sqlx::query_as!(
+            Stop,
+            "select id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at
+             from daypass.stops where lifted_at is null and swept_at is null order by id"
+        )
+        .fetch_all(self.pool())
+        .await?)
+    }
+
+    /// Notes that no session is left that a stop speaks of.
+    pub async fn stop_is_swept(&self, id: Uuid, now: OffsetDateTime) -> Result<(), StoreError> {
+        sqlx::query!("update daypass.stops set swept_at = $1 where id = $2 and swept_at is null", now, id)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
     /// Puts a stop in place, with what the log says of it.
     pub async fn stop(&self, stop: &Stop, record: &audit::Record) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
@@ -81,8 +100,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Up to `limit` open sessions after `after` that the stop speaks of. Of those opened since it was put in place it is not
-    /// known from their row how old their token was.
+    /// Up to `limit` open sessions after `after` that the stop speaks of, but for the age of their tokens, which their rows do not
+    /// tell. One counts for an engine also when what it held there has been taken back by the stop itself.
     pub async fn stopped_sessions(
         &self,
         stop: &Stop,
@@ -90,33 +109,33 @@ impl Store {
         now: OffsetDateTime,
         limit: i64,
     ) -> Result<Vec<Stopped>, StoreError> {
+        let mut tx = self.search().await?;
         Ok(sqlx::query_as!(
             Stopped,
             "select s.id, s.role, s.opened_at from daypass.sessions s
              where s.ended_at is null and s.ends_at > $1
-               and ($2::text is null or s.project = $2 or s.project_name = $2)
+               and ($2::text is null or s.project = $2 or lower(s.project_name) = lower($2))
                and ($3::text is null or s.run = $3)
                and ($4::text is null or s.role = $4)
                and ($5::text is null or s.issuer = $5)
                and ($6::text is null or exists (
-                   select from daypass.leases l where l.session_id = s.id and l.engine = $6 and l.due_at is not null))
-               and ($7::timestamptz is null or s.opened_at < $7 or s.opened_at >= $8)
-               and ($9::uuid is null or s.id > $9)
-               and s.id is distinct from $10::uuid
-             order by s.id limit $11",
+                   select from daypass.leases l
+                   where l.session_id = s.id and l.engine = $6 and (l.due_at is not null or l.revocation = $7)))
+               and ($8::uuid is null or s.id > $8)
+               and s.id is distinct from $9::uuid
+             order by s.id limit $10",
             now,
             stop.repository,
             stop.run,
             stop.role,
             stop.issuer,
             stop.engine,
-            stop.issued_before,
-            stop.created_at,
+            stop.id,
             after,
             stop.spared,
             limit
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?)
     }
 }

@@ -80,7 +80,7 @@ impl Store {
             r#"
             with active as materialized (
                 select l.id, l.session_id, l.role, l.upstream, l.issued_at from daypass.leases l
-                where l.connection = $1 and l.state = 'active' and l.state in ('pending', 'active', 'passive')
+                where l.connection = $1 and l.state = 'active' and l.state in ('pending', 'active', 'passive', 'revoking')
                     and l.upstream is not null and l.issued_at < $3
             ),
             lost as materialized (

@@ -25,6 +25,15 @@ impl Tx {
         &mut self.inner
     }
 
+    /// Plans each statement for the values that it is given. For searches of operators, whose conditions are mostly absent: a plan
+    /// for all values could use no index. What is asked a thousand times a second is planned once instead.
+    pub(super) async fn plan_for_values(&mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("set local plan_cache_mode = force_custom_plan; set local enable_seqscan = on")
+            .execute(self.connection())
+            .await?;
+        Ok(())
+    }
+
     /// Writes what happened, in the same transaction as the change that it tells of.
     pub async fn remember(&mut self, records: &[audit::Record]) -> Result<(), StoreError> {
         super::audit::insert(self.connection(), records).await

@@ -21,6 +21,6 @@ pub use key_health::KeyHealth;
 pub use keys::KeyFetch;
 pub use reconciler::Reconciler;
 pub use sealer::Sealer;
-pub use stops::StopWatch;
+pub use stops::{StopSweep, StopWatch};
 pub use sweep::Sweep;
 pub use tally::TallyFlush;

@@ -1,4 +1,4 @@
-//! Follows the stops of exchanges, and ends what slipped past a new one.
+//! Follows the stops of exchanges, and ends what they speak of. Two workers: however much there is to end, a new stop holds at once.
 
 use std::time::Duration;
 
@@ -20,7 +20,23 @@ impl Worker for StopWatch {
     }
 
     async fn run(&self) -> Result<(), Error> {
-        self.stops.follow().await?;
-        self.stops.sweep_again().await
+        self.stops.follow().await
+    }
+}
+
+#[derive(Debug)]
+pub struct StopSweep {
+    pub stops: Stops,
+}
+
+impl Worker for StopSweep {
+    const NAME: &'static str = "stop-sweep";
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(2)
+    }
+
+    async fn run(&self) -> Result<(), Error> {
+        self.stops.sweep_all().await
     }
 }

@@ -33,7 +33,8 @@ pub(crate) async fn run(context: &Context, ask: Reconcile) -> Result<()> {
         })
         .collect();
     context.out.table(["CONNECTION", "LOGINS", "STRAYS", "LOST", "OUTCOME"], &rows)?;
-    let differing: Vec<[String; 5]> = answer.targets.iter().flat_map(differing).collect();
+    let changes = !answer.dry_run && answer.hold.is_none();
+    let differing: Vec<[String; 5]> = answer.targets.iter().flat_map(|target| differing(target, changes)).collect();
     if !differing.is_empty() {
         context.out.text("\n")?;
         context.out.table(["CONNECTION", "LOGIN", "WHAT", "FIRST SEEN", "STEP"], &differing)?;
@@ -43,14 +44,15 @@ pub(crate) async fn run(context: &Context, ask: Reconcile) -> Result<()> {
 }
 
 /// Strays and lost leases of a target, a row each.
-fn differing(target: &TargetAnswer) -> impl Iterator<Item = [String; 5]> {
+fn differing(target: &TargetAnswer, changes: bool) -> impl Iterator<Item = [String; 5]> {
     let strays = target.strays.iter().map(|stray| {
         let seen = short_moment(stray.first_seen);
         [target.connection.clone(), stray.name.clone(), stray.reason.clone(), seen, step(stray)]
     });
-    let lost = target.lost.iter().map(|lost| {
+    let outcome = if changes && target.failure.is_none() { "taken back" } else { "to be taken back" };
+    let lost = target.lost.iter().map(move |lost| {
         let what = format!("gone; lease {} of {}", lost.lease_id, lost.role);
-        [target.connection.clone(), lost.name.clone(), what, "-".to_owned(), "taken back".to_owned()]
+        [target.connection.clone(), lost.name.clone(), what, "-".to_owned(), outcome.to_owned()]
     });
     strays.chain(lost)
 }

@@ -45,12 +45,15 @@ impl Inventory {
         let rooms = &self.rooms;
         holder.require(rooms, "exchanges.stop", None, decision).await?;
         plain("reason", &request.reason)?;
+        // Tokens from the time to come there are none, and what is made from now on is not meant.
+        let (given, now) = (conditions(&request.filter)?, rooms.system.now());
         let stop = Stop {
             id: decision,
             reason: request.reason.clone(),
             spared: Some(holder.session.id),
-            created_at: rooms.system.now(),
-            ..conditions(&request.filter)?
+            created_at: now,
+            issued_before: given.issued_before.map(|before| before.min(now)),
+            ..given
         };
         let record = self.act(holder, Kind::ExchangeStopped, &request.filter.leases(), decision)?;
         rooms.store.stop(&stop, &record.clone().field("reason", request.reason.as_str())).await?;

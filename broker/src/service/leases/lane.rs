@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::PATIENCE;
 
@@ -26,18 +26,24 @@ pub(super) struct Lane {
 
 /// One claimed lease in its lane's count, for as long as this lives: work that panics must not keep its place.
 #[derive(Debug)]
-pub(super) struct Counted(pub(super) Arc<Lane>);
+pub(super) struct Counted {
+    pub(super) lane: Arc<Lane>,
+    wake: Arc<Notify>,
+}
 
 impl Counted {
-    pub(super) fn new(lane: Arc<Lane>) -> Self {
+    pub(super) fn new(lane: Arc<Lane>, wake: Arc<Notify>) -> Self {
         lane.claimed.fetch_add(1, Ordering::Relaxed);
-        Self(lane)
+        Self { lane, wake }
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.claimed.fetch_sub(1, Ordering::Relaxed);
+        // A lane that was passed over because it was full has room again: what is due there need not wait for the next look.
+        if self.lane.claimed.fetch_sub(1, Ordering::Relaxed) == self.lane.width {
+            self.wake.notify_one();
+        }
     }
 }
 

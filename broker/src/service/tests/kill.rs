@@ -66,7 +66,7 @@ async fn what_cannot_be_taken_back_is_told_also_of_sessions_that_are_over(pool: 
     // The operator is of the same repository, and sees it through.
     assert!(house.inventory().stops(&holder, house.id()).await.is_ok());
     assert!(house.sessions.authenticate(token_of(&granted)).await.is_err());
-    house.rooms.stops.sweep_again().await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
     assert!(house.rooms.store.session(holder.session.id).await.unwrap().unwrap().ended_at.is_none());
     assert_eq!(house.exchange(house.ask(&house.token("ops"))).await.map(|_| ()), Err(Code::ExchangeStopped));
     house.close().await;
@@ -77,14 +77,16 @@ async fn what_cannot_be_taken_back_is_told_also_of_sessions_that_are_over(pool: 
 async fn a_session_that_slipped_past_a_stop_is_ended(pool: PgPool) {
     let house = House::build(&pool, &roles()).await;
     let holder = house.keeper("ops").await;
-    let before = house.rooms.system.now() + Duration::from_secs(2);
+    let token = house.token("shop");
+    let before = house.rooms.system.now() + Duration::from_secs(3600);
     let killed = house.inventory().kill(&holder, &kill(|filter| filter.before = Some(before)), house.id()).await.unwrap();
+    assert!(killed.stop.issued_before.unwrap() < before, "what is made from now on is not meant");
     house.rooms.store.lift_stop(killed.stop.id, house.rooms.system.now(), &house.remark()).await.unwrap();
     house.rooms.stops.follow().await.unwrap();
-    let slipped = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    let slipped = house.exchange(house.ask(&token)).await.unwrap();
     sqlx::query("update daypass.stops set lifted_at = null").execute(&pool).await.unwrap();
     house.rooms.stops.follow().await.unwrap();
-    house.rooms.stops.sweep_again().await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
     house.all_gone(slipped.session).await;
     house.close().await;
 }
@@ -102,7 +104,7 @@ async fn a_stop_of_old_tokens_lets_new_ones_through(pool: PgPool) {
     assert_eq!(house.exchange(house.ask(&token)).await.map(|_| ()), Err(Code::ExchangeStopped));
     tokio::time::sleep(Duration::from_millis(1100)).await;
     let new = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
-    house.rooms.stops.sweep_again().await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
     assert_eq!(house.states(new.session).await, [State::Active]);
     house.close().await;
 }
@@ -119,5 +121,49 @@ async fn a_kill_says_of_whom_and_why(pool: PgPool) {
     let all = inventory.given(&holder, &GivenSearch::default(), house.id()).await.map(|_| ()).map_err(code);
     assert_eq!(all, Err(Code::RequestMalformed));
     assert!(inventory.stops(&holder, house.id()).await.unwrap().is_empty());
+    house.close().await;
+}
+
+/// The session is younger than the moment, its token is not.
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_session_of_an_old_token_is_ended_however_late_it_was_opened(pool: PgPool) {
+    let house = House::build(&pool, &roles()).await;
+    let holder = house.keeper("ops").await;
+    let token = house.token("shop");
+    let before = house.rooms.system.now();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let late = house.exchange(house.ask(&token)).await.unwrap();
+    let killed = house.inventory().kill(&holder, &kill(|filter| filter.before = Some(before)), house.id()).await.unwrap();
+    assert_eq!(killed.sessions, 1);
+    house.all_gone(late.session).await;
+    house.close().await;
+}
+
+/// Of a session whose lease was taken back faster than it was looked for.
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_stop_of_an_engine_ends_the_session_whose_lease_it_took_back(pool: PgPool) {
+    let house = House::build(&pool, &roles()).await;
+    let holder = house.keeper("ops").await;
+    let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
+    let request = kill(|filter| filter.engine = Some("postgres".to_owned()));
+    let killed = house.inventory().kill(&holder, &request, house.id()).await.unwrap();
+    house.all_gone(granted.session).await;
+    sqlx::query("update daypass.sessions set ended_at = null where id = $1").bind(granted.session).execute(&pool).await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
+    assert!(house.rooms.store.session(granted.session).await.unwrap().unwrap().ended_at.is_some(), "{killed:?}");
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_stop_is_swept_until_every_replica_has_read_it_and_no_longer(pool: PgPool) {
+    let house = House::build(&pool, &roles()).await;
+    let holder = house.keeper("ops").await;
+    house.inventory().kill(&holder, &kill(|filter| filter.role = Some("shop".to_owned())), house.id()).await.unwrap();
+    let left = async || house.rooms.store.unswept_stops().await.unwrap().len();
+    house.rooms.stops.sweep_all().await.unwrap();
+    assert_eq!(left().await, 1, "a replica may not have read it yet");
+    sqlx::query("update daypass.stops set created_at = created_at - interval '31 s'").execute(&pool).await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
+    assert_eq!(left().await, 0);
     house.close().await;
 }

@@ -1,5 +1,7 @@
 //! Stored secrets that a job's role reaches with its kv credentials: what `access` says, and nothing beside it.
 
+use domain::wire::{KillRequest, StopFilter};
+
 use crate::service::secrets::{At, Secrets};
 
 use super::*;
@@ -114,4 +116,20 @@ async fn a_path_that_cannot_be_filled_shuts_nothing_else(pool: PgPool) {
     let reader = holder(&house, "two").await;
     assert_eq!(reader.reach.iter().map(|params| params.path.as_str()).collect::<Vec<_>>(), ["shop/*"]);
     house.close().await;
+}
+
+/// Secrets have no lease: whoever may read them has to be asked each time.
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_stop_of_stored_secrets_holds_for_sessions_that_are_open(pool: PgPool) {
+    let roles: String = ROLES.iter().map(|(name, credential)| role(name, "", credential)).collect();
+    let house = House::build(&pool, &[roles, role("ops", "", super::inventory::RIGHTS)].concat()).await;
+    let secrets = Secrets::new(house.rooms.clone());
+    let (reader, writer, keeper) = (holder(&house, "reader").await, holder(&house, "writer").await, house.keeper("ops").await);
+    secrets.write(&writer, &at("shop/registry"), stored(json!({"password": "x"})), house.id()).await.unwrap();
+    let filter = StopFilter { engine: Some("kv".to_owned()), role: Some("reader".to_owned()), ..StopFilter::default() };
+    let request = KillRequest { filter, reason: "a token leaked".to_owned() };
+    house.inventory().kill(&keeper, &request, house.id()).await.unwrap();
+    let refused = secrets.read(&reader, &at("shop/registry"), None, house.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(refused, Err(Code::ExchangeStopped));
+    secrets.list(&writer, &at("shop"), house.id()).await.unwrap();
 }

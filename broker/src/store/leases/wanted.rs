@@ -59,6 +59,7 @@ pub struct Whose {
 impl Store {
     /// Up to `limit` leases that meet every condition, the newest first, those after `after` in that order.
     pub async fn find_leases(&self, wanted: &Wanted, after: Option<Uuid>, limit: i64) -> Result<Vec<Found>, StoreError> {
+        let mut tx = self.search().await?;
         let rows = sqlx::query!(
             r#"select l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.wanted_at,
@@ -69,7 +70,7 @@ impl Store {
                  and ($2::uuid is null or l.session_id = $2)
                  and ($3::text is null or s.job = $3)
                  and ($4::text is null or s.run = $4)
-                 and ($5::text is null or s.project = $5 or s.project_name = $5)
+                 and ($5::text is null or s.project = $5 or lower(s.project_name) = lower($5))
                  and ($6::text is null or l.role = $6)
                  and ($7::text is null or s.issuer = $7)
                  and ($8::text is null or l.engine = $8)
@@ -99,7 +100,7 @@ impl Store {
             after,
             limit
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?;
         let found = rows.into_iter().map(|row| {
             Ok(Found {
@@ -142,6 +143,7 @@ impl Store {
 
     /// How many leases meet every condition and have ended, counted no further than `most`.
     pub async fn count_gone(&self, wanted: &Wanted, most: i64) -> Result<u64, StoreError> {
+        let mut tx = self.search().await?;
         let count = sqlx::query_scalar!(
             r#"select count(*) as "count!" from (
                  select from daypass.leases l join daypass.sessions s on s.id = l.session_id
@@ -150,7 +152,7 @@ impl Store {
                    and ($2::uuid is null or l.session_id = $2)
                    and ($3::text is null or s.job = $3)
                    and ($4::text is null or s.run = $4)
-                   and ($5::text is null or s.project = $5 or s.project_name = $5)
+                   and ($5::text is null or s.project = $5 or lower(s.project_name) = lower($5))
                    and ($6::text is null or l.role = $6)
                    and ($7::text is null or s.issuer = $7)
                    and ($8::text is null or l.engine = $8)
@@ -171,7 +173,7 @@ impl Store {
             wanted.issued_before,
             most
         )
-        .fetch_one(self.pool())
+        .fetch_one(tx.connection())
         .await?;
         Ok(count.unsigned_abs())
     }

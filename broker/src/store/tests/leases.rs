@@ -207,7 +207,8 @@ async fn only_what_is_over_is_forgotten(pool: PgPool) {
     let store = open(&pool).await;
     let mut record = first(&store, [1; 32]);
     let mut granted = audit(&store, Kind::ExchangeGranted);
-    granted.session_id = record.session.as_ref().map(|session| session.id);
+    granted.decision_id = record.session.as_ref().unwrap().id;
+    granted.session_id = Some(granted.decision_id);
     record.audit = vec![granted];
     let (keep, ends) = (record.token_use.as_ref().unwrap().keep_until, record.session.as_ref().unwrap().ends_at);
     let lease = record.leases[0].clone();
@@ -275,6 +276,8 @@ async fn a_use_that_was_granted_stays_spent_when_its_lease_ends(pool: PgPool) {
     let mut record = first(&store, [1; 32]);
     let (mut granted, lease) = (audit(&store, Kind::ExchangeGranted), record.leases[0].clone());
     granted.session_id = Some(lease.session_id);
+    // The decision that opens a session gives it its id.
+    granted.decision_id = lease.session_id;
     record.audit.push(granted);
     let _ = store.write(record).await.unwrap();
     let _ = store.write(activation(&store, &lease)).await.unwrap();

@@ -72,6 +72,18 @@ async fn a_quota_refuses_only_what_is_beyond_it_and_burns_no_use(pool: PgPool) {
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(_) | Err(WriteError::Quota(Quota::Role)))));
     assert_eq!((count(&pool, "leases").await, count(&pool, "token_uses").await), (4, 4));
 
+    // What is being taken back still works; what is fenced does not.
+    let mut next = first(&store, [11; 32]);
+    next.leases[0].max_live_of_role = 4;
+    sqlx::query("update daypass.leases set state = 'revoking'").execute(&pool).await.unwrap();
+    assert!(matches!(store.write(next).await, Err(WriteError::Quota(Quota::Role))));
+    sqlx::query("update daypass.leases set state = 'fenced'").execute(&pool).await.unwrap();
+    let mut next = first(&store, [12; 32]);
+    next.leases[0].max_live_of_role = 4;
+    assert!(store.write(next).await.is_ok());
+    sqlx::query("delete from daypass.leases where state = 'fenced'").execute(&pool).await.unwrap();
+    sqlx::query("update daypass.leases set state = 'active'").execute(&pool).await.unwrap();
+
     // A large ask that does not fit stands in nobody's way.
     let mut large = first(&store, [20; 32]);
     let more = (0..5).map(|_| lease(&store, large.session.as_ref().unwrap().id)).collect::<Vec<_>>();

@@ -45,19 +45,19 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         role_live as (
             select r.role, (select count(*) from (
                 select from daypass.leases l
-                where l.role = r.role and l.state in ('pending', 'active', 'passive') limit r.most) counted) as live
+                where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) as live
             from (select role, max(most) as most from lease_wanted group by role) r
         ),
         session_live as (
             select s.session_id, (select count(*) from (
                 select from daypass.leases l
-                where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive') limit s.most) counted) as live
+                where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive', 'revoking') limit s.most) counted) as live
             from (select session_id, max(most_of_session) as most from lease_wanted group by session_id) s
         ),
         connection_live as (
             select c.connection, (select count(*) from (
                 select from daypass.leases l
-                where l.connection = c.connection and l.state in ('pending', 'active', 'passive') limit c.most) counted) as live
+                where l.connection = c.connection and l.state in ('pending', 'active', 'passive', 'revoking') limit c.most) counted) as live
             from (select connection, max(most_of_connection) as most from lease_wanted
                   where connection is not null and most_of_connection is not null group by connection) c
         ),

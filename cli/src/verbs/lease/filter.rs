@@ -1,5 +1,7 @@
 //! Which leases are meant, on the command line.
 
+use std::time::Duration;
+
 use clap::Args;
 use domain::lease::State;
 use domain::policy::duration;
@@ -54,11 +56,15 @@ impl From<Filter> for LeaseFilter {
     }
 }
 
+/// How far this machine's clock may be behind the broker's.
+const AHEAD: Duration = Duration::from_hours(1);
+
 /// `now`, a duration ago, or an RFC 3339 time.
 pub(crate) fn point_in_time(text: &str) -> Result<OffsetDateTime, String> {
     let now = now();
     if text == "now" {
-        return Ok(now);
+        // The broker's clock decides what now is; to its clock nothing there comes from the time after.
+        return Ok(now + AHEAD);
     }
     if let Ok(ago) = duration::parse(text) {
         return Ok(now - ago);
@@ -73,7 +79,7 @@ mod tests {
     #[test]
     fn reads_moments_as_people_write_them() {
         let (now, ago) = (point_in_time("now").expect("now"), point_in_time("2h").expect("a moment"));
-        assert!((7190..=7200).contains(&(now - ago).whole_seconds()));
+        assert!((10_790..=10_800).contains(&(now - ago).whole_seconds()));
         assert_eq!(point_in_time("1970-01-01T01:00:00+01:00"), Ok(OffsetDateTime::UNIX_EPOCH));
         for bad in ["", "yesterday", "2026-01-31", "-2h"] {
             assert!(point_in_time(bad).is_err(), "{bad}");

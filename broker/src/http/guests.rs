@@ -1,22 +1,22 @@
-//! How many connections each address has open, so that one client cannot take every place.
+//! How many places each address has taken, so that one client cannot take them all.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Open connections by address; addresses without any are not kept.
+/// Places taken, by address; addresses without any are not kept.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
-/// One open connection.
+/// One place.
 #[derive(Debug)]
-pub(super) struct Guest {
+pub struct Guest {
     guests: Guests,
     address: IpAddr,
 }
 
 impl Guests {
-    /// Lets one more connection in, unless the address has as many as it may.
+    /// Gives one more place, unless the address has as many as it may.
     pub(super) fn admit(&self, address: IpAddr, most: usize) -> Option<Guest> {
         let address = household(address);
         let mut counts = self.counts();
