@@ -25,6 +25,8 @@ pub use explain::{
     ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, SHADOW, VetoTrace, explain, explain_wanted,
 };
 pub use glob::Glob;
+#[cfg(test)]
+pub(crate) use pattern::typed;
 pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;
