@@ -15,6 +15,7 @@ mod pattern;
 mod print;
 mod problem;
 mod read;
+pub mod schema;
 mod set;
 mod table;
 
