@@ -308,3 +308,17 @@ fn section_7_8_other_issuers() {
     let plan: &[Row<'_>] = &[("apply", &[], "allow"), ("plan", &[("terraform_run_phase", text("plan"))], "event_not_allowed")];
     table(&set("terraform", phase), "i", &sample("terraform"), plan);
 }
+
+/// What a refused job is told of the veto that struck it, be the claim a text or a boolean.
+#[test]
+fn a_veto_is_told_with_what_the_token_says() {
+    let hints = |changes: &[(&str, Json)]| {
+        let mut claims = sample("circleci");
+        changes.iter().for_each(|(claim, value)| claims.put(claim, value.clone()));
+        let set = loaded(set_at("docs/policy/06-fork-safety"));
+        both(&set, &ask("circleci", &claims, Some("docs-publish"))).unwrap_err().hints.concat()
+    };
+    assert!(hints(&[("oidc.circleci.com/ssh-rerun", true.into())]).contains("ssh-rerun is true"));
+    assert!(hints(&[("oidc.circleci.com/ssh-rerun", Json::Null)]).contains("has no oidc.circleci.com/ssh-rerun"));
+    assert!(hints(&[("oidc.circleci.com/vcs-ref", text("refs/pull/7/head"))]).contains("vcs-ref is refs/pull/7/head"));
+}
