@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use domain::audit::Kind;
+use domain::policy::schema;
 use domain::refusal::Code;
 use domain::secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -89,7 +90,8 @@ pub async fn healthcheck(address: &str) -> Result<()> {
 /// Writes the documents that are made from the code into the checkout at `root`.
 pub fn generate(root: &Path) -> Result<()> {
     let openapi = Api::openapi().to_pretty_json()? + "\n";
-    for (name, text) in [("docs/refusals.md", refusals()), ("docs/openapi.json", openapi)] {
+    let schema = serde_json::to_string_pretty(&schema::schema())? + "\n";
+    for (name, text) in [("docs/refusals.md", refusals()), ("docs/openapi.json", openapi), (schema::PATH, schema)] {
         let path = root.join(name);
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }

@@ -197,4 +197,8 @@ impl fmt::Debug for Presented<'_> {
 #[cfg(test)]
 mod attacks;
 #[cfg(test)]
+mod kinds;
+#[cfg(test)]
+mod published;
+#[cfg(test)]
 mod tests;

@@ -1,4 +1,5 @@
-//! Claims made by hand: samples, cases, tests, and the questions of `policy explain`. What a broker decides on is never edited.
+//! Claims made by hand: samples, cases, tests, and the questions of `policy explain`. Of what a broker decides on, the
+//! verifier takes optional nulls away and nobody changes anything.
 
 use super::{Claims, Json, Object};
 

@@ -159,5 +159,5 @@ impl Template {
 /// Whether what stands between braces can be the name of a claim or a JSON pointer.
 fn is_claim(name: &str) -> bool {
     let first = name.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_' || c == '/');
-    first && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '.' | '~'))
+    first && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '/' | '.' | '~' | ':'))
 }

@@ -1,5 +1,7 @@
 //! Any other OIDC issuer. Its schema stands in the policy set, since nobody else can vouch for it.
 //!
+//! It has no relations: a proof leaves out what they exclude, and nobody has checked the issuer's promises.
+//!
 //! ```toml
 //! [issuer.deploy-service]
 //! kind     = "generic"

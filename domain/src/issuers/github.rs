@@ -127,13 +127,31 @@ static VETOES: &[Veto] = &[
 
 const DOCS: &str = "docs.github.com: OpenID Connect reference; events that trigger workflows";
 
+/// Events that run on the default branch, whatever they speak of.
+const DEFAULT_BRANCH_EVENTS: &[&str] =
+    &["discussion", "discussion_comment", "issue_comment", "issues", "schedule", "workflow_run"];
+
+/// Nothing binds `pull_request` to a ref under `refs/pull/`: for one that was merged the ref is the branch it was merged into.
 static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("repository_id", Is::Digits), Test::new("repository_owner_id", Is::Digits)], DOCS),
+    Relation::new(&[], &[Test::new("repository_visibility", Is::OneOf(&["public", "private", "internal"]))], DOCS),
+    Relation::new(&[], &[Test::new("ref_type", Is::OneOf(&["branch", "tag"]))], DOCS),
     Relation::new(&[], &[Test::new("ref_protected", Is::OneOf(&["true", "false"]))], DOCS),
     Relation::new(&[], &[Test::new("runner_environment", Is::OneOf(&["github-hosted", "self-hosted"]))], DOCS),
-    Relation::new(&[Test::new("event_name", Is::OneOf(&["pull_request"]))], &[Test::new("ref", Is::Begins("refs/pull/"))], DOCS),
+    Relation::new(&[Test::new("ref", Is::Begins("refs/heads/"))], &[Test::new("ref_type", Is::OneOf(&["branch"]))], DOCS),
+    Relation::new(&[Test::new("ref", Is::Begins("refs/tags/"))], &[Test::new("ref_type", Is::OneOf(&["tag"]))], DOCS),
+    Relation::new(
+        &[Test::new("event_name", Is::OneOf(&["push", "workflow_dispatch", "merge_group"]))],
+        &[Test::new("ref", Is::BeginsNot("refs/pull/"))],
+        DOCS,
+    ),
     Relation::new(
         &[Test::new("event_name", Is::OneOf(&["pull_request_target"]))],
+        &[Test::new("ref", Is::Begins("refs/heads/"))],
+        DOCS,
+    ),
+    Relation::new(
+        &[Test::new("event_name", Is::OneOf(DEFAULT_BRANCH_EVENTS))],
         &[Test::new("ref", Is::Begins("refs/heads/"))],
         DOCS,
     ),

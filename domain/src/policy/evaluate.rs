@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::decide::{Allowed, Ask, Planned};
 use super::explain::{Limit, Trace};
 use super::set::{Credential, Issuer, PolicySet, Role, Row};
+use crate::claims::Json;
 use crate::issuers::issuer::{JobView, Veto};
 use crate::refusal::{Code, Refusal};
 
@@ -126,9 +127,11 @@ fn judge<'v>(row: &Row, same_issuer: bool, ask: &Ask<'_>, struck: &[&'v Veto], t
 fn hints(issuer: &Issuer, ask: &Ask<'_>, struck: &[&Veto]) -> Vec<String> {
     let mut hints: Vec<String> = struck
         .iter()
-        .map(|veto| match ask.claims.text(veto.claim) {
-            Some(value) => format!("the token's {} is {value}: {}", veto.claim, veto.reason),
-            None => format!("the token has no {}: {}", veto.claim, veto.reason),
+        .map(|veto| match ask.claims.get(veto.claim) {
+            Some(Json::String(value)) => format!("the token's {} is {value}: {}", veto.claim, veto.reason),
+            Some(Json::Bool(value)) => format!("the token's {} is {value}: {}", veto.claim, veto.reason),
+            Some(Json::Null) | None => format!("the token has no {}: {}", veto.claim, veto.reason),
+            Some(_) => format!("the token's {} is of another type than its kind tells: {}", veto.claim, veto.reason),
         })
         .collect();
     hints.extend(issuer.kind.hints(ask.claims));

@@ -15,6 +15,7 @@ mod pattern;
 mod print;
 mod problem;
 mod read;
+pub mod schema;
 mod set;
 mod table;
 
@@ -25,6 +26,8 @@ pub use explain::{
     ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, SHADOW, VetoTrace, explain, explain_wanted,
 };
 pub use glob::Glob;
+#[cfg(test)]
+pub(crate) use pattern::typed;
 pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;

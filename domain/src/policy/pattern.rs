@@ -62,7 +62,7 @@ impl Condition {
 }
 
 /// Whether a claim's value has the type that the schema tells.
-pub(super) fn typed(ty: Type, value: &Json) -> bool {
+pub(crate) fn typed(ty: Type, value: &Json) -> bool {
     match ty {
         Type::String => matches!(value, Json::String(_)),
         Type::Integer => matches!(value, Json::Int(_)),

@@ -14,11 +14,19 @@ mod loading;
 mod monotone;
 mod near_misses;
 mod owners;
+mod published;
+mod schema;
+mod situations;
 mod starter;
 mod vectors;
 
 /// The starter set of this repository.
 pub(super) fn starter() -> Vec<SourceFile> {
+    set_at("policies")
+}
+
+/// A set by its folder in the checkout.
+pub(super) fn set_at(folder: &str) -> Vec<SourceFile> {
     fn walk(folder: &Path, root: &Path, files: &mut Vec<SourceFile>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -30,7 +38,7 @@ pub(super) fn starter() -> Vec<SourceFile> {
             }
         }
     }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder);
     let mut files = Vec::new();
     walk(&root, &root, &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));

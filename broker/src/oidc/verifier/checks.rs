@@ -51,9 +51,12 @@ pub(super) fn unknown_issuer(url: &str) -> Refusal {
 fn drop_nulls(kind: &dyn Kind, claims: &mut Claims) {
     let is_dropped = |name: &str| kind.claim(name).is_some_and(|claim| claim.presence == Presence::Optional);
     let nulls = claims.object().iter().filter(|(name, value)| **value == Json::Null && is_dropped(name));
-    let nulls: Vec<String> = nulls.map(|(name, _)| name.to_owned()).collect();
+    let nulls = nulls.map(|(name, _)| name.to_owned());
+    let nested = kind.claims().iter().filter(|claim| claim.name.starts_with('/') && claim.presence == Presence::Optional);
+    let nested = nested.filter(|claim| claims.get(&claim.name) == Some(&Json::Null)).map(|claim| claim.name.to_string());
+    let nulls: Vec<String> = nulls.chain(nested).collect();
     for name in nulls {
-        claims.object_mut().remove(&name);
+        claims.take(&name);
     }
 }
 

@@ -11,7 +11,7 @@ pub(super) const NOW: i64 = 1_790_000_000;
 
 /// A kind with a schema of strings and a few others.
 #[derive(Debug)]
-struct TestKind {
+pub(super) struct TestKind {
     claims: Vec<Claim>,
     required: Vec<Cow<'static, str>>,
     ages: Ages,
@@ -19,7 +19,7 @@ struct TestKind {
 }
 
 impl TestKind {
-    fn new(required: &[&'static str], others: &[(&'static str, Type)], ages: Ages) -> Self {
+    pub(super) fn new(required: &[&'static str], others: &[(&'static str, Type)], ages: Ages) -> Self {
         let claim = |name: &'static str, ty, presence| Claim {
             name: Cow::Borrowed(name),
             ty,
@@ -89,20 +89,20 @@ pub(super) fn decide(issuers: &impl Issuers, keys: impl Fn(&str) -> Option<KeySe
     presented.accept(&issuer, key, Duration::ZERO, OffsetDateTime::from_unix_timestamp(NOW).unwrap(), 30)
 }
 
-const URL: &str = "https://ci.example.test";
+pub(super) const URL: &str = "https://ci.example.test";
 
-struct Bench {
-    signer: Signer,
+pub(super) struct Bench {
+    pub(super) signer: Signer,
     kind: TestKind,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let others = [("number", Type::Integer), ("flag", Type::Boolean), ("list", Type::Strings), ("/deep/er", Type::String)];
         Self { signer: Signer::new("k"), kind: TestKind::new(&["project"], &others, Ages { lifetime: 600, age: 300 }) }
     }
 
-    fn claims() -> Value {
+    pub(super) fn claims() -> Value {
         json!({"iss": URL, "aud": "https://broker.test", "sub": "job", "jti": "1", "iat": NOW - 10, "nbf": NOW - 20, "exp": NOW + 290, "project": "7"})
     }
 
@@ -110,7 +110,7 @@ impl Bench {
         self.present(&self.signer.token(claims), true)
     }
 
-    fn present(&self, token: &str, enabled: bool) -> Result<Verified, Refused> {
+    pub(super) fn present(&self, token: &str, enabled: bool) -> Result<Verified, Refused> {
         let believed = Believed {
             name: "ci",
             url: URL,

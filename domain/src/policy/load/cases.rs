@@ -11,10 +11,14 @@ use crate::policy::read::Reader;
 use crate::policy::set::{Bound, Case, Expect, Invariant};
 use crate::refusal::Code;
 
+pub(in crate::policy) const INVARIANT_KEYS: &[&str] = &["name", "issuer", "never", "only"];
+pub(in crate::policy) const CASE_KEYS: &[&str] =
+    &["name", "issuer", "claims", "without", "role", "credentials", "ttl", "expect", "code"];
+
 pub(super) fn invariants(reader: &Reader<'_>, document: &DeTable<'_>, context: &Context<'_>, invariants: &mut Vec<Invariant>) {
     let Some(node) = document.get("invariant") else { return };
     for (span, table) in reader.tables(node, "invariant") {
-        reader.only(table, "an invariant", &["name", "issuer", "never", "only"]);
+        reader.only(table, "an invariant", INVARIANT_KEYS);
         for key in ["name", "issuer"].into_iter().filter(|key| !table.contains_key(*key)) {
             reader.missing(&span, "an invariant", key, "a string");
         }
@@ -52,8 +56,7 @@ pub(super) fn invariants(reader: &Reader<'_>, document: &DeTable<'_>, context: &
 pub(super) fn cases(reader: &Reader<'_>, document: &DeTable<'_>, context: &Context<'_>, cases: &mut Vec<Case>) {
     let Some(node) = document.get("case") else { return };
     for (span, table) in reader.tables(node, "case") {
-        let keys = ["name", "issuer", "claims", "without", "role", "credentials", "ttl", "expect", "code"];
-        reader.only(table, "a case", &keys);
+        reader.only(table, "a case", CASE_KEYS);
         for key in ["name", "issuer", "expect"].into_iter().filter(|key| !table.contains_key(*key)) {
             reader.missing(&span, "a case", key, "a string");
         }

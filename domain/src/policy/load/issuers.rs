@@ -13,7 +13,7 @@ use crate::issuers::{by_name, https_url, kinds};
 use crate::policy::read::Reader;
 use crate::policy::set::{Algorithm, Issuer};
 
-const KEYS: &[&str] = &[
+pub(in crate::policy) const KEYS: &[&str] = &[
     "kind",
     "url",
     "audience",
@@ -27,7 +27,8 @@ const KEYS: &[&str] = &[
     "allow_private_network",
     "enabled",
 ];
-const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim"];
+pub(in crate::policy) const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim"];
+pub(in crate::policy) const CLAIM_KEYS: &[&str] = &["type", "presence", "case", "class", "personal"];
 
 pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, known: &mut BTreeMap<String, Known>, issuers: &mut Vec<Issuer>) {
     for (name, place, span, table) in named(reader, document, "issuer") {
@@ -218,7 +219,7 @@ fn schema(reader: &Reader<'_>, table: &DeTable<'_>, of: &str) -> Schema {
 
 fn claim(reader: &Reader<'_>, table: &DeTable<'_>, name: String) -> Claim {
     let of = format!("the claim `{name}`");
-    reader.only(table, &of, &["type", "presence", "case", "class", "personal"]);
+    reader.only(table, &of, CLAIM_KEYS);
     let ty = word(reader, table, "type", generic::TYPES).unwrap_or(Type::String);
     let presence = word(reader, table, "presence", generic::PRESENCES).unwrap_or(Presence::Always);
     let case = word(reader, table, "case", generic::CASES).unwrap_or(Case::Exact);

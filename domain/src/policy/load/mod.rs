@@ -1,10 +1,10 @@
 //! From files to a sound set, or to everything that is wrong with them.
 
-mod cases;
+pub(super) mod cases;
 mod conditions;
-mod issuers;
-mod owners;
-mod roles;
+pub(super) mod issuers;
+pub(super) mod owners;
+pub(super) mod roles;
 mod rules;
 
 use std::cell::RefCell;
@@ -21,7 +21,7 @@ use super::table::Table;
 use crate::issuers::issuer::Kind;
 
 /// The tables that a file may have.
-const TABLES: &[&str] = &["issuer", "role", "invariant", "owner", "case"];
+pub(super) const TABLES: &[&str] = &["issuer", "role", "invariant", "owner", "case"];
 
 /// What is known of an issuer while the rest is read, even when its table has problems of its own.
 #[derive(Debug)]

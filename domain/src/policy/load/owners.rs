@@ -10,10 +10,12 @@ use crate::policy::glob::Glob;
 use crate::policy::read::Reader;
 use crate::policy::set::Owner;
 
+pub(in crate::policy) const KEYS: &[&str] = &["files", "roles", "connections", "kv", "aws_accounts"];
+
 pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, owners: &mut Vec<Owner>) {
     let Some(node) = document.get("owner") else { return };
     for (span, table) in reader.tables(node, "owner") {
-        reader.only(table, "an owner", &["files", "roles", "connections", "kv", "aws_accounts"]);
+        reader.only(table, "an owner", KEYS);
         let text = |key: &str| table.get(key).and_then(|node| name_pattern(reader, node, key));
         let texts = |key: &str| reader.texts(table, key).into_iter().map(Spanned::into_inner).collect::<BTreeSet<_>>();
         if !table.contains_key("files") {

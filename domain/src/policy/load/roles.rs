@@ -21,7 +21,12 @@ use crate::policy::set::{Credential, Hole, Role, Row};
 pub(in crate::policy) const NO_PROJECT_PIN: &str = "no-project-pin";
 pub(in crate::policy) const NO_CODE_GATE: &str = "no-code-gate";
 
-const KEYS: &[&str] = &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "allow", "credential"];
+pub(in crate::policy) const KEYS: &[&str] =
+    &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "allow", "credential"];
+/// The keys of a row that are no claims.
+pub(in crate::policy) const ROW_KEYS: &[&str] = &["issuer", "waive"];
+/// The keys of a credential that are no parameters.
+pub(in crate::policy) const CREDENTIAL_KEYS: &[&str] = &["engine", "ttl"];
 const TTL: Duration = Duration::from_mins(15);
 const SESSION_TTL: Duration = Duration::from_hours(1);
 const LONGEST: Duration = Duration::from_hours(24);
@@ -82,7 +87,7 @@ fn rows(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &Range<usize>,
             continue;
         };
         let Some(kind) = kind(reader, &issuer, context) else { continue };
-        let conditions = conditions::read(reader, row, kind, &["issuer", "waive"]);
+        let conditions = conditions::read(reader, row, kind, ROW_KEYS);
         rows.push(Row {
             issuer: issuer.into_inner(),
             issuer_at: usize::MAX,
@@ -178,7 +183,7 @@ fn params(
     kinds: &[&dyn Kind],
 ) -> Option<(Value, Vec<Hole>)> {
     let fields = engine.fields();
-    let known: Vec<&str> = ["engine", "ttl"].into_iter().chain(fields.iter().map(|field| field.name)).collect();
+    let known: Vec<&str> = CREDENTIAL_KEYS.iter().copied().chain(fields.iter().map(|field| field.name)).collect();
     reader.only(table, &format!("{of} (engine `{}`)", engine.name()), &known);
     let mut texts = Texts { reader, kinds, holes: Vec::new(), sound: true };
     let (mut written, mut tried) = (serde_json::Map::new(), serde_json::Map::new());
