@@ -14,6 +14,7 @@ mod near;
 mod pattern;
 mod print;
 mod problem;
+mod prove;
 mod read;
 mod set;
 mod table;
@@ -28,6 +29,7 @@ pub use glob::Glob;
 pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;
+pub use prove::{Change, Counterexample, Outcome, Proof, prove};
 pub use problem::{Place, Problem, SourceFile};
 pub use set::{Algorithm, Bound, Case, Credential, Expect, Invariant, Issuer, Owner, PolicySet, Role, Row};
 
