@@ -105,7 +105,6 @@ pub fn prove(set: &PolicySet) -> Vec<Proof> {
 /// A row with all tokens that it lets in.
 struct Way<'s> {
     role: &'s Role,
-    row: usize,
     tokens: State,
 }
 
@@ -119,21 +118,21 @@ struct Prover<'s> {
 impl<'s> Prover<'s> {
     fn new(set: &'s PolicySet, issuer: &'s Issuer, invariants: &[&Invariant], domains: &mut Domains) -> Result<Self, Unclear> {
         let rows = || {
-            let all = set.roles().iter().flat_map(|role| role.rows.iter().enumerate().map(move |(at, row)| (role, at, row)));
+            let all = set.roles().iter().flat_map(|role| role.rows.iter().map(move |row| (role, row)));
             // A disabled issuer lets nobody in.
-            all.filter(|(_, _, row)| issuer.enabled && row.issuer == issuer.name)
+            all.filter(|(_, row)| issuer.enabled && row.issuer == issuer.name)
         };
-        let conditions = rows().flat_map(|(_, _, row)| &row.conditions);
+        let conditions = rows().flat_map(|(_, row)| &row.conditions);
         let conditions = conditions.chain(invariants.iter().flat_map(|invariant| &invariant.conditions));
-        let tokens = Tokens::new(issuer, conditions, domains)?;
+        let tokens = Tokens::new(issuer, None, conditions, domains)?;
         let mut ways = Vec::new();
-        for (role, at, row) in rows() {
+        for (role, row) in rows() {
             let mut state = tokens.all.clone();
             let facts: Vec<Lit> = row.conditions.iter().map(|condition| tokens.condition(condition, domains)).collect();
             let spared = tokens.spared(row, domains);
             let mut solver = Solver::new(domains, &tokens.first);
             if solver.assert(&mut state, &facts)? && solver.choose(&mut state, &spared)? {
-                ways.push(Way { role, row: at, tokens: state });
+                ways.push(Way { role, tokens: state });
             }
         }
         Ok(Self { set, tokens, ways })

@@ -5,13 +5,17 @@
 //! ([`domains`], [`language`]), what a policy says of several claims is searched through ([`solver`]), and a solution
 //! becomes a token ([`witness`]). docs/proofs.md says which tokens count as possible.
 
+mod diff;
 mod domains;
+mod gives;
 mod invariants;
 mod language;
 mod solver;
 mod tokens;
 mod witness;
 
+pub use diff::{Diff, Moved, Now, Unanswered, diff};
+pub use gives::Difference;
 pub use invariants::{Counterexample, Outcome, Proof, prove};
 pub use witness::Change;
 

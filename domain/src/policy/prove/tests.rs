@@ -6,6 +6,7 @@ use crate::policy::tests::{ISSUERS, lines, one, with_row};
 use crate::policy::{Issuer, PolicySet};
 
 mod agreement;
+mod diffs;
 mod invariants;
 mod languages;
 mod random;

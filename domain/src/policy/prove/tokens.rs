@@ -10,7 +10,7 @@ use super::domains::{Atom, Domains, Shape};
 use super::language::{Texts, TooLarge};
 use super::solver::{Choice, Lit, Solver, State, Var};
 use crate::claims::{Claims, Json};
-use crate::issuers::issuer::{Presence, REGISTERED, Type, Veto};
+use crate::issuers::issuer::{Kind, Presence, REGISTERED, Type, Veto};
 use crate::issuers::rule::{Is, Test};
 use crate::policy::pattern::{Condition, Pattern, Value};
 use crate::policy::set::{Issuer, Row};
@@ -46,6 +46,8 @@ pub(super) struct Variable {
 #[derive(Debug)]
 pub(super) struct Tokens<'s> {
     pub(super) issuer: &'s Issuer,
+    /// Tells of claims that this issuer's own kind does not know.
+    other: Option<&'s dyn Kind>,
     pub(super) sample: Claims,
     pub(super) variables: Vec<Variable>,
     index: HashMap<String, Var>,
@@ -56,15 +58,18 @@ pub(super) struct Tokens<'s> {
 }
 
 impl<'s> Tokens<'s> {
-    /// The tokens of `issuer`, as far as conditions on the claims `named` and the issuer's own rules tell them apart.
+    /// The tokens of `issuer`, as far as conditions on the claims `named` and the issuer's own rules tell them apart. A claim
+    /// that the issuer's kind does not know may be in a token all the same; `other` may know its type.
     pub(super) fn new<'n>(
         issuer: &'s Issuer,
+        other: Option<&'s dyn Kind>,
         named: impl IntoIterator<Item = &'n Condition>,
         domains: &mut Domains,
     ) -> Result<Self, Unclear> {
         let kind = &issuer.kind;
         let mut tokens = Self {
             issuer,
+            other,
             sample: sample(issuer),
             variables: Vec::new(),
             index: HashMap::new(),
@@ -105,7 +110,10 @@ impl<'s> Tokens<'s> {
         let registered = REGISTERED.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty);
         let (mut ty, mut presence) = match kind.claim(name) {
             Some(claim) => (claim.ty, claim.presence),
-            None => (registered.unwrap_or(Type::String), Presence::Optional),
+            None => {
+                let other = self.other.and_then(|other| other.claim(name)).map(|claim| claim.ty);
+                (other.or(registered).unwrap_or(Type::String), Presence::Optional)
+            }
         };
         let mut longest = LONGEST;
         for (special, bytes) in [(Some("sub"), LONGEST_SUB), (kind.replay_claim(), LONGEST_ID)] {

@@ -7,7 +7,7 @@ use super::domains::Domains;
 use super::solver::Model;
 use super::tokens::{Tokens, steps};
 use crate::claims::{Claims, Json};
-use crate::issuers::issuer::Presence;
+use crate::issuers::issuer::{Claim, Presence};
 use crate::policy::decide::{Ask, decide_role};
 use crate::policy::pattern::typed;
 use crate::policy::set::{Issuer, PolicySet};
@@ -42,7 +42,8 @@ pub(super) fn token(
             let known = domains.known(domain).ok()?.clone();
             let preferred = tokens.first.get(*var).into_iter().flatten();
             let preferred = preferred.map(|text| Json::String(text.clone())).find(|value| domains.has(domain, Some(value)));
-            match preferred.filter(|_| known.value.is_some()).or(known.value) {
+            // Only a text can stand for a text.
+            match preferred.filter(|_| matches!(known.value, Some(Json::String(_)))).or(known.value) {
                 Some(value) if held.is_some() || !known.absent => claims.put(&variable.name, value),
                 _ => {
                     claims.take(&variable.name);
@@ -102,18 +103,21 @@ fn changes(tokens: &Tokens<'_>, claims: &Claims) -> Vec<Change> {
 
 /// Whether the issuer can have made such a token, as far as the verifier, the schema and the relations tell.
 pub(super) fn possible(issuer: &Issuer, claims: &Claims) -> bool {
+    let there = |claim: &Claim| claim.presence == Presence::Optional || claims.get(&claim.name).is_some();
+    let kind = &issuer.kind;
+    verified(issuer, claims) && kind.claims().iter().all(there) && kind.relations().iter().all(|relation| relation.holds(claims))
+}
+
+/// Whether the verifier believes such a token: it has what is required, and of the types that the schema tells.
+pub(super) fn verified(issuer: &Issuer, claims: &Claims) -> bool {
     let kind = &issuer.kind;
     let typed = |name: &str, value: &Json| kind.claim(name).is_none_or(|claim| typed(claim.ty, value));
     let text = |name: &str, longest: usize| claims.text(name).is_some_and(|text| (1..=longest).contains(&text.len()));
     claims.object().iter().all(|(name, value)| typed(name, value))
-        && kind.claims().iter().all(|claim| match claims.get(&claim.name) {
-            Some(value) => typed(&claim.name, value),
-            None => claim.presence == Presence::Optional,
-        })
+        && kind.claims().iter().all(|claim| claims.get(&claim.name).is_none_or(|value| typed(&claim.name, value)))
         && kind.required().iter().all(|name| claims.get(name).is_some())
         && text("sub", 512)
         && kind.replay_claim().is_none_or(|name| text(name, 256))
-        && kind.relations().iter().all(|relation| relation.holds(claims))
 }
 
 /// The row by which the set lets the token have the role, as the broker decides it, and whether the role is only rehearsed.

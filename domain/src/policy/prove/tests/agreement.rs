@@ -49,4 +49,42 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn what_moves_was_decided_otherwise_and_nothing_else_moves(seed: u64) {
+        let (before, after) = random::pair(seed);
+        let (old, new) = (loaded(&before), loaded(&after));
+        let found = diff(&old, &new);
+        prop_assert!(found.undecided.is_empty(), "{:?}", found.undecided);
+        let allows = |set: &PolicySet, issuer: &Issuer, role: &str, claims: &Claims| {
+            set.issuer_by_url(&issuer.url).is_some_and(|issuer| {
+                let live = set.role(role).is_some_and(|role| !role.shadow);
+                live && witness::verified(issuer, claims) && row(set, issuer, claims, role).is_some()
+            })
+        };
+        for moved in &found.moved {
+            let (with, without) = if moved.now == Now::Allowed { (&new, &old) } else { (&old, &new) };
+            let issuer = with.issuer(&moved.issuer).unwrap();
+            prop_assert!(witness::possible(issuer, &moved.claims));
+            prop_assert!(allows(with, issuer, &moved.role, &moved.claims), "{:?}\n{}\n{}", moved, before, after);
+            prop_assert!(!allows(without, issuer, &moved.role, &moved.claims), "{:?}\n{}\n{}", moved, before, after);
+        }
+        let mut dice = random::Dice(seed ^ 2);
+        for (with, without, now) in [(&new, &old, Now::Allowed), (&old, &new, Now::Denied)] {
+            for (issuer, role) in with.issuers().iter().flat_map(|issuer| with.roles().iter().map(move |role| (issuer, role))) {
+                let moves = found.moved.iter().any(|moved| (&moved.role, &moved.issuer, moved.now) == (&role.name, &issuer.name, now));
+                for _ in 0..if moves { 0 } else { 20 } {
+                    let claims = token(issuer, &mut dice);
+                    let moved = allows(with, issuer, &role.name, &claims) && !allows(without, issuer, &role.name, &claims);
+                    prop_assert!(!moved, "{:?} {} {:?}\n{}\n{}", now, role.name, claims, before, after);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_set_is_like_itself(seed: u64) {
+        let set = loaded(&random::set(seed));
+        prop_assert!(diff(&set, &set).is_empty() && !diff(&set, &set).widens());
+    }
 }
