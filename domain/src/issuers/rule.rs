@@ -7,7 +7,7 @@ use crate::claims::{Claims, Json};
 /// What is asked of one claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// A name, or a JSON pointer, of a text.
+    /// A name, or a JSON pointer, of a text (of a boolean for `Flag`).
     pub claim: &'static str,
     pub is: Is,
 }
@@ -28,6 +28,8 @@ pub enum Is {
     Absent,
     /// The same text as another claim, which is there.
     SameAs(&'static str),
+    /// A boolean, there and this.
+    Flag(bool),
 }
 
 /// All tests of one of these hold.
@@ -53,6 +55,7 @@ impl Test {
         let (text, is) = match (value, self.is) {
             (value, Is::Absent) => return value.is_none(),
             (value, Is::Present) => return value.is_some(),
+            (value, Is::Flag(wanted)) => return value == Some(&Json::Bool(wanted)),
             (value, is) => match value.and_then(Json::as_str) {
                 Some(text) => (text, is),
                 None => return false,
@@ -66,7 +69,7 @@ impl Test {
             Is::Digits => (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
             Is::SameAs(other) => claims.text(other) == Some(text),
             Is::Present => true,
-            Is::Absent => false,
+            Is::Absent | Is::Flag(_) => false,
         }
     }
 }
@@ -114,5 +117,11 @@ mod tests {
         }
         assert!(Test::new("id", Is::Digits).holds(&some) && Test::new("id", Is::SameAs("same")).holds(&some));
         assert!(Test::new("ref", Is::Absent).holds(&none) && !Test::new("ref", Is::Absent).holds(&some));
+        let told = some.with("rerun", false).with("text", "false");
+        let flag = |claim: &'static str, wanted| Test::new(claim, Is::Flag(wanted)).holds(&told);
+        assert_eq!(
+            [flag("rerun", false), flag("rerun", true), flag("text", false), flag("none", false)],
+            [true, false, false, false]
+        );
     }
 }

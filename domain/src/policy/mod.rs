@@ -29,8 +29,8 @@ pub use glob::Glob;
 pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;
-pub use prove::{Change, Counterexample, Diff, Difference, Moved, Now, Outcome, Proof, Unanswered, diff, prove};
 pub use problem::{Place, Problem, SourceFile};
+pub use prove::{Change, Counterexample, Diff, Difference, Moved, Now, Outcome, Proof, Unanswered, diff, prove};
 pub use set::{Algorithm, Bound, Case, Credential, Expect, Invariant, Issuer, Owner, PolicySet, Role, Row};
 
 #[cfg(test)]

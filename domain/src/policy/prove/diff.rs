@@ -152,12 +152,13 @@ impl<'s> Side<'s> {
             return None;
         }
         let other = self.before.role(&role.name).filter(|other| !other.shadow);
-        let others: Vec<&Row> = other.zip(twin).map_or_else(Vec::new, |(other, twin)| {
-            other.rows.iter().filter(|row| row.issuer == twin.name).collect()
-        });
+        let others: Vec<&Row> = other
+            .zip(twin)
+            .map_or_else(Vec::new, |(other, twin)| other.rows.iter().filter(|row| row.issuer == twin.name).collect());
         let schema = twin.is_some_and(|twin| twin.kind.schema() == self.issuer.kind.schema());
         let covered = |row: &Row| {
-            let covers = |other: &&Row| other.conditions == row.conditions && row.waive.keys().all(|name| other.waive.contains_key(name));
+            let covers =
+                |other: &&Row| other.conditions == row.conditions && row.waive.keys().all(|name| other.waive.contains_key(name));
             schema && others.iter().any(|other| covers(&other))
         };
         let rows: Vec<(usize, &Row)> = rows().filter(|(_, row)| !covered(row)).collect();

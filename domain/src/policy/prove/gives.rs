@@ -84,7 +84,8 @@ fn role(old: &Role, new: &Role, out: Tell<'_>) {
     tell(out, "token_uses", old.token_uses, new.token_uses, new.token_uses > old.token_uses);
     tell(out, "max_leases", old.max_leases, new.max_leases, new.max_leases > old.max_leases);
     tell(out, "shadow", old.shadow, new.shadow, false);
-    let names: BTreeSet<&str> = old.credentials.iter().chain(&new.credentials).map(|credential| credential.name.as_str()).collect();
+    let names: BTreeSet<&str> =
+        old.credentials.iter().chain(&new.credentials).map(|credential| credential.name.as_str()).collect();
     for name in names {
         let field = format!("credential.{name}");
         match (old.credential(name), new.credential(name)) {
@@ -155,7 +156,8 @@ fn says(invariant: &Invariant) -> String {
     let bound = if invariant.bound == Bound::Never { "never" } else { "only" };
     let conditions: Vec<String> =
         invariant.conditions.iter().map(|condition| format!("{} = {}", condition.claim, condition.pattern)).collect();
-    let role = if invariant.role == crate::policy::Pattern::Present { String::new() } else { format!("role = {}, ", invariant.role) };
+    let role =
+        if invariant.role == crate::policy::Pattern::Present { String::new() } else { format!("role = {}, ", invariant.role) };
     format!("{} {bound} {{ {role}{} }}", invariant.issuer, conditions.join(", "))
 }
 

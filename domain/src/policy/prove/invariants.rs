@@ -166,8 +166,7 @@ impl<'s> Prover<'s> {
 
     /// What a token must be like to break the invariant, once it has the role.
     fn broken(&self, invariant: &Invariant, domains: &mut Domains) -> (Vec<Lit>, Vec<Choice>) {
-        let facts: Vec<Lit> =
-            invariant.conditions.iter().map(|condition| self.tokens.condition(condition, domains)).collect();
+        let facts: Vec<Lit> = invariant.conditions.iter().map(|condition| self.tokens.condition(condition, domains)).collect();
         match invariant.bound {
             Bound::Never => (facts, Vec::new()),
             Bound::Only => {
@@ -191,7 +190,7 @@ impl<'s> Prover<'s> {
         let (claims, changes) = token(&self.tokens, model, domains, &shows).ok_or_else(refuted)?;
         let (row, rehearsed) = allowed(self.set, issuer, role, &claims).ok_or_else(refuted)?;
         let place = way.role.rows.get(row).map_or_else(|| way.role.place.clone(), |row| row.place.clone());
-        let because = because(invariant, way.role, row, &claims);
+        let because = because(invariant, self.tokens.issuer, way.role, row, &claims);
         Ok(Counterexample { role: role.to_owned(), row, place, rehearsed, because, changes, claims })
     }
 
@@ -240,15 +239,14 @@ fn breaks(invariant: &Invariant, claims: &Claims) -> bool {
 }
 
 /// What the row would have to say.
-fn because(invariant: &Invariant, role: &Role, row: usize, claims: &Claims) -> String {
-    let asks = role.rows.get(row).map_or(&[][..], |row| &row.conditions);
-    let told = |claim: &str| asks.iter().find(|condition| condition.claim == claim);
+fn because(invariant: &Invariant, issuer: &Issuer, role: &Role, row: usize, claims: &Claims) -> String {
+    let Some(taken) = role.rows.get(row) else { return String::new() };
     let broken = invariant.conditions.iter().filter(|condition| invariant.bound == Bound::Never || !condition.holds(claims));
-    let reasons: Vec<String> = broken
-        .map(|condition| match told(&condition.claim) {
-            Some(own) => format!("asks for {} = {}", own.claim, own.pattern),
-            None => format!("does not ask for {}", condition.claim),
-        })
-        .collect();
-    format!("row {} of role `{}` {}", row + 1, role.name, reasons.join(" and "))
+    let asked = broken.map(|condition| match taken.conditions.iter().find(|own| own.claim == condition.claim) {
+        Some(own) => format!("asks for {} = {}", own.claim, own.pattern),
+        None => format!("does not ask for {}", condition.claim),
+    });
+    let waived = issuer.kind.vetoes().iter().filter(|veto| taken.waive.contains_key(veto.name) && veto.strikes(claims));
+    let reasons: Vec<String> = asked.chain(waived.map(|veto| format!("waives {}", veto.name))).collect();
+    format!("row {} {}", row + 1, reasons.join(" and "))
 }

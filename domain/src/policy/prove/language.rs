@@ -25,10 +25,19 @@ pub(super) struct TooLarge;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Texts {
     /// One of these; with `fold`, upper and lower ASCII letters are the same.
-    Words { words: Vec<String>, fold: bool },
-    Glob { glob: Glob, fold: bool },
+    Words {
+        words: Vec<String>,
+        fold: bool,
+    },
+    Glob {
+        glob: Glob,
+        fold: bool,
+    },
     /// Begins with `head`; with `more`, at least one character follows.
-    Begins { head: String, more: bool },
+    Begins {
+        head: String,
+        more: bool,
+    },
     /// One to twenty decimal digits.
     Digits,
     /// Not empty.
@@ -187,7 +196,8 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Op
             return Ok(None);
         }
         for byte in &alphabet {
-            let next: Vec<StateID> = sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();
+            let next: Vec<StateID> =
+                sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();
             let lost = sets.iter().zip(&next).any(|((set, inside), state)| *inside && set.dfa.is_dead_state(*state));
             if lost || seen.contains_key(&next) {
                 continue;

@@ -15,7 +15,11 @@ pub(super) type Var = usize;
 /// Something known of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lit {
-    Is { var: Var, atom: AtomId, holds: bool },
+    Is {
+        var: Var,
+        atom: AtomId,
+        holds: bool,
+    },
     /// Both are texts, and the same.
     Same(Var, Var),
     /// Both are texts, and not the same.

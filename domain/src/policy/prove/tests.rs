@@ -25,7 +25,9 @@ fn token(issuer: &Issuer, dice: &mut random::Dice) -> Claims {
                 random::Form::Text => Json::from(dice.of(words)),
                 random::Form::Int => Json::Int(dice.of(words).parse().unwrap()),
                 random::Form::Bool => Json::Bool(dice.chance(50)),
-                random::Form::List => Json::Array(words.iter().filter(|_| dice.chance(40)).map(|word| Json::from(*word)).collect()),
+                random::Form::List => {
+                    Json::Array(words.iter().filter(|_| dice.chance(40)).map(|word| Json::from(*word)).collect())
+                }
                 random::Form::Object => Json::Object(crate::claims::Object::default()),
             };
             if optional && dice.chance(30) { drop(claims.take(name)) } else { claims.put(name, value) }

@@ -84,7 +84,8 @@ impl<'s> Tokens<'s> {
             let other = if let Is::SameAs(other) = test.is { Some(other) } else { None };
             [Some(test.claim), other].into_iter().flatten().map(str::to_owned)
         });
-        let carried = always.chain(required).chain(std::iter::once("sub".to_owned())).chain(kind.replay_claim().map(str::to_owned));
+        let carried =
+            always.chain(required).chain(std::iter::once("sub".to_owned())).chain(kind.replay_claim().map(str::to_owned));
         let settled = |name: &String| kind.claim(name).is_none() && tokens.sample.get(name).is_some();
         let names: Vec<String> = carried.filter(|name| !settled(name)).chain(ruled).collect();
         for condition in named {
@@ -249,6 +250,7 @@ impl<'s> Tokens<'s> {
             Is::Digits => vec![(Atom::Text(Texts::Digits), true)],
             Is::Present => vec![(Atom::Present, true)],
             Is::Absent => vec![(Atom::Present, false)],
+            Is::Flag(wanted) => vec![(Atom::Bools(vec![wanted]), true)],
             Is::SameAs(other) => return vec![Lit::Same(var, self.var(other))],
         };
         facts.into_iter().map(|(atom, holds)| Lit::Is { var, atom: domains.atom(atom), holds }).collect()
@@ -318,14 +320,21 @@ fn atom(condition: &Condition) -> (Atom, bool) {
         Pattern::Absent => (Atom::Present, false),
         Pattern::Glob(glob) => (texts(Texts::Glob { glob: glob.clone(), fold: condition.fold }), true),
         Pattern::OneOf(values) => match condition.ty {
-            Type::Integer => {
-                (Atom::Ints(values.iter().filter_map(|value| if let Value::Int(int) = value { Some(*int) } else { None }).collect()), true)
-            }
-            Type::Boolean => {
-                (Atom::Bools(values.iter().filter_map(|value| if let Value::Bool(bool) = value { Some(*bool) } else { None }).collect()), true)
-            }
+            Type::Integer => (
+                Atom::Ints(
+                    values.iter().filter_map(|value| if let Value::Int(int) = value { Some(*int) } else { None }).collect(),
+                ),
+                true,
+            ),
+            Type::Boolean => (
+                Atom::Bools(
+                    values.iter().filter_map(|value| if let Value::Bool(bool) = value { Some(*bool) } else { None }).collect(),
+                ),
+                true,
+            ),
             Type::String | Type::Strings | Type::Object => {
-                let words = values.iter().filter_map(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None });
+                let words =
+                    values.iter().filter_map(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None });
                 (texts(Texts::Words { words: words.collect(), fold: condition.fold }), true)
             }
         },

@@ -82,7 +82,9 @@ fn changes(tokens: &Tokens<'_>, claims: &Claims) -> Vec<Change> {
         let path = steps(&variable.name);
         let inner = |other: &super::tokens::Variable| {
             let other_path = steps(&other.name);
-            other_path.len() > path.len() && other_path.starts_with(&path) && claims.get(&other.name) != tokens.sample.get(&other.name)
+            other_path.len() > path.len()
+                && other_path.starts_with(&path)
+                && claims.get(&other.name) != tokens.sample.get(&other.name)
         };
         !tokens.variables.iter().any(inner)
     };

@@ -102,7 +102,10 @@ fn what_a_role_gives_is_compared() {
     let fields = |diff: &Diff| -> Vec<(String, bool)> {
         diff.differences.iter().map(|difference| (difference.field.clone(), difference.widens)).collect()
     };
-    let more = compared(&with("[role.deploy]\nttl = \"10m\""), &with("[role.deploy]\nttl = \"20m\"\n[role.deploy.credential.two]\nengine = \"kv\"\npath = \"x\""));
+    let more = compared(
+        &with("[role.deploy]\nttl = \"10m\""),
+        &with("[role.deploy]\nttl = \"20m\"\n[role.deploy.credential.two]\nengine = \"kv\"\npath = \"x\""),
+    );
     assert_eq!(fields(&more), [("ttl".to_owned(), true), ("credential.two".to_owned(), true)]);
     assert!(more.outcomes_stay() && more.widens());
     let less = compared(&with("[role.deploy]\nttl = \"20m\""), &with("[role.deploy]\nttl = \"10m\""));
@@ -114,7 +117,8 @@ fn what_a_role_gives_is_compared() {
 
 #[test]
 fn a_guard_that_goes_widens() {
-    let guarded = format!("{}\n[[invariant]]\nname = \"i\"\nissuer = \"github\"\nnever = {{ ref = \"x\" }}", with_row(ROW)[0].text);
+    let guarded =
+        format!("{}\n[[invariant]]\nname = \"i\"\nissuer = \"github\"\nnever = {{ ref = \"x\" }}", with_row(ROW)[0].text);
     let plain = &with_row(ROW)[0].text;
     assert!(compared(&guarded, plain).widens() && compared(&guarded, plain).outcomes_stay());
     assert!(!compared(plain, &guarded).widens());

@@ -42,20 +42,26 @@ fn a_veto_keeps_pull_requests_out_until_a_row_waives_it() {
     assert_eq!(shown(&format!("{row}\n{gate}"), never), []);
     // A pull request has a ref of its own, which the token shows with it.
     let waived = "waive = { no-code-gate = \"t\", pull-request = \"t\" }";
-    assert_eq!(
-        shown(&format!("{row}\n{waived}"), never),
-        texts(&[("event_name", "pull_request"), ("ref", "refs/pull/x")])
-    );
+    assert_eq!(shown(&format!("{row}\n{waived}"), never), texts(&[("event_name", "pull_request"), ("ref", "refs/pull/x")]));
     // A row of branches cannot take one, even where it waives the veto.
-    assert_eq!(shown(&format!("{PIN}ref = {{ glob = \"refs/heads/release/*\" }}\nwaive = {{ pull-request = \"t\" }}"), never), []);
+    assert_eq!(
+        shown(&format!("{PIN}ref = {{ glob = \"refs/heads/release/*\" }}\nwaive = {{ pull-request = \"t\" }}"), never),
+        []
+    );
 }
 
 #[test]
 fn a_counterexample_is_the_sample_with_little_changed() {
     let only = "only = { ref = \"refs/heads/main\" }";
-    assert_eq!(shown(&format!("{PIN}ref = {{ glob = \"refs/heads/release/*\" }}"), only), texts(&[("ref", "refs/heads/release/x")]));
+    assert_eq!(
+        shown(&format!("{PIN}ref = {{ glob = \"refs/heads/release/*\" }}"), only),
+        texts(&[("ref", "refs/heads/release/x")])
+    );
     assert_eq!(shown(&format!("{PIN}ref = \"refs/heads/main\""), only), []);
-    assert_eq!(shown(&format!("{PIN}environment = \"production\""), only), texts(&[("environment", "production"), ("ref", "refs/heads/other")]));
+    assert_eq!(
+        shown(&format!("{PIN}environment = \"production\""), only),
+        texts(&[("environment", "production"), ("ref", "refs/heads/other")])
+    );
     // The repository may write itself in other letters; ids may not.
     let repository = "repository = \"Acme/shop\"\nref_protected = \"true\"\nwaive = { no-project-pin = \"t\" }";
     assert_eq!(shown(repository, "only = { repository = \"acme/Shop\" }"), []);
@@ -91,7 +97,10 @@ fn projects_that_must_be_the_same_are() {
     assert_eq!(shown_in(&set("project_id = \"7\"", source)), []);
     assert_eq!(shown_in(&set(waived, source)), []);
     let both = "project_id = \"7\"\nwaive = { foreign-project = \"t\", fork-merge-request = \"t\" }";
-    assert_eq!(shown_in(&set(both, source)), texts(&[("job_project_id", "8"), ("pipeline_source", "merge_request_event"), ("project_id", "7")]));
+    assert_eq!(
+        shown_in(&set(both, source)),
+        texts(&[("job_project_id", "8"), ("pipeline_source", "merge_request_event"), ("project_id", "7")])
+    );
 }
 
 #[test]
@@ -120,7 +129,10 @@ fn an_unclear_schema_proves_nothing() {
         with_row(&format!("{PIN}ref = \"refs/heads/main\""))[0].text
     );
     let proof = &prove(&loaded(&text))[0];
-    assert!(!proof.holds() && matches!(&proof.outcome, Outcome::Undecided { reason } if reason.contains("two ways")), "{proof:?}");
+    assert!(
+        !proof.holds() && matches!(&proof.outcome, Outcome::Undecided { reason } if reason.contains("two ways")),
+        "{proof:?}"
+    );
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn tells_every_form_of_set() {
         Texts::Any,
     ];
     let long = "1".repeat(21);
-    let texts = ["", "a.b", "aXb", "production", "PRODUCTION", "É", "é", "refs/pull/", "refs/pull/7", "7", "٧", "\n", long.as_str()];
+    let texts =
+        ["", "a.b", "aXb", "production", "PRODUCTION", "É", "é", "refs/pull/", "refs/pull/7", "7", "٧", "\n", long.as_str()];
     for set in &sets {
         for text in texts {
             assert_eq!(takes(set, text), set.has(text), "{set:?} {text:?}");

@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 
 /// Splitmix64: small, and the same everywhere.
 #[derive(Clone, Debug)]
-pub struct Dice(pub u64);
+pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
-    pub fn roll(&mut self) -> u64 {
+    pub(super) fn roll(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -16,22 +16,22 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.roll() % end.max(1) as u64).unwrap_or(0)
     }
 
-    pub fn of<T: Copy>(&mut self, items: &[T]) -> T {
+    pub(super) fn of<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.below(items.len())]
     }
 
-    pub fn chance(&mut self, percent: usize) -> bool {
+    pub(super) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
 
 /// How a claim's values look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
+pub(super) enum Form {
     Text,
     List,
     Int,
@@ -40,7 +40,7 @@ pub enum Form {
 }
 
 /// A claim with values that rows and tokens are made of.
-pub type Pool = (&'static str, Form, bool, &'static [&'static str]);
+pub(super) type Pool = (&'static str, Form, bool, &'static [&'static str]);
 
 const T: Form = Form::Text;
 
@@ -118,7 +118,7 @@ project = "project"
 ];
 
 /// The claims of an issuer.
-pub fn pool(issuer: &str) -> &'static [Pool] {
+pub(super) fn pool(issuer: &str) -> &'static [Pool] {
     ISSUERS.iter().find(|(name, ..)| *name == issuer).map_or(&[], |(_, pool, ..)| pool)
 }
 
@@ -135,14 +135,8 @@ struct Set {
     invariants: Vec<String>,
 }
 
-/// A set.
-pub fn set(seed: u64) -> String {
-    let mut dice = Dice(seed);
-    print(&make(&mut dice))
-}
-
 /// A set, and what an edit made of it.
-pub fn pair(seed: u64) -> (String, String) {
+pub(super) fn pair(seed: u64) -> (String, String) {
     let mut dice = Dice(seed);
     let old = make(&mut dice);
     let mut new = old.clone();
