@@ -150,3 +150,43 @@ fn nested_claims_come_with_what_is_around_them() {
     let named = text.replace("box = { absent = true }", "box = { present = true }");
     assert_eq!(shown_in(&named), texts(&[("/box/name", "x")]));
 }
+
+/// Whatever a kind knows of its tokens, tokens can be found of which each of its claims is another than the sample's, or
+/// not there; and whatever is said of such a token has been decided.
+#[test]
+fn every_kind_can_be_proven_about() {
+    for (name, kind) in crate::issuers::kinds().iter().filter_map(|name| Some((name, crate::issuers::by_name(name)?))) {
+        let sample = kind.sample();
+        let mut text = format!(
+            "[issuer.x]\nkind = \"{name}\"\nurl = \"{}\"\naudience = \"https://d.example\"\n[role.r.credential.c]\nengine = \"kv\"\npath = \"a/b\"\n\
+             [[role.r.allow]]\nissuer = \"x\"\n",
+            sample.text("iss").unwrap()
+        );
+        let waived = kind.vetoes().iter().map(|veto| veto.name).chain(["no-project-pin", "no-code-gate"]);
+        let waived: Vec<String> = waived.map(|veto| format!("{veto} = \"t\"")).collect();
+        text += &format!("waive = {{ {} }}\n", waived.join(", "));
+        let claims = kind.claims().iter().filter(|claim| kind.claim(&claim.name).is_some());
+        let mut told = 0;
+        for claim in claims {
+            let condition = match sample.text(&claim.name).filter(|_| claim.ty == crate::issuers::issuer::Type::String) {
+                Some(text) => format!("\"{text}\""),
+                None => "{ present = true }".to_owned(),
+            };
+            for bound in ["only", "never"] {
+                let claim = claim.name.replace('"', "");
+                text += &format!(
+                    "[[invariant]]\nname = \"{told} {bound}\"\nissuer = \"x\"\n{bound} = {{ \"{claim}\" = {condition} }}\n"
+                );
+                told += 1;
+            }
+        }
+        let proofs = prove(&loaded(&text));
+        assert_eq!(proofs.len(), told);
+        for proof in &proofs {
+            // A value that the sample has, some token has.
+            let broken = matches!(proof.outcome, Outcome::Broken { .. });
+            assert!(broken || (proof.bound == "only" && proof.holds()), "{name}: {proof:?}\n{text}");
+        }
+        assert!(proofs.iter().filter(|proof| !proof.holds()).count() > told / 2, "{name}: too little can differ");
+    }
+}
