@@ -18,7 +18,7 @@ mod starter;
 mod vectors;
 
 /// The starter set of this repository.
-pub(in crate::policy) fn starter() -> Vec<SourceFile> {
+pub(super) fn starter() -> Vec<SourceFile> {
     fn walk(folder: &Path, root: &Path, files: &mut Vec<SourceFile>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -38,14 +38,14 @@ pub(in crate::policy) fn starter() -> Vec<SourceFile> {
 }
 
 /// Two issuers, and a role whose row the test writes.
-pub(in crate::policy) const ISSUERS: &str = r#"
+pub(super) const ISSUERS: &str = r#"
 [issuer.github]
 kind     = "github"
 url      = "https://token.actions.githubusercontent.com"
 audience = "https://daypass.example.com"
 "#;
 
-pub(in crate::policy) fn with_row(row: &str) -> Vec<SourceFile> {
+pub(super) fn with_row(row: &str) -> Vec<SourceFile> {
     one(&format!(
         "{ISSUERS}\n[[role.deploy.allow]]\nissuer = \"github\"\n{row}\n[role.deploy.credential.secret]\nengine = \"kv\"\npath = \"shop/registry\"\n"
     ))
@@ -57,7 +57,7 @@ pub(super) fn problems(files: Vec<SourceFile>) -> Vec<Problem> {
 }
 
 /// A set of one file.
-pub(in crate::policy) fn one(text: &str) -> Vec<SourceFile> {
+pub(super) fn one(text: &str) -> Vec<SourceFile> {
     vec![SourceFile { path: "set.toml".to_owned(), text: text.to_owned() }]
 }
 
@@ -65,16 +65,16 @@ pub(super) fn loaded(files: Vec<SourceFile>) -> PolicySet {
     PolicySet::load(files).unwrap_or_else(|problems| panic!("{}", lines(&problems)))
 }
 
-pub(in crate::policy) fn lines(problems: &[Problem]) -> String {
+pub(super) fn lines(problems: &[Problem]) -> String {
     problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n")
 }
 
-pub(in crate::policy) fn ask<'a>(issuer: &'a str, claims: &'a Claims, role: Option<&'a str>) -> Ask<'a> {
+pub(super) fn ask<'a>(issuer: &'a str, claims: &'a Claims, role: Option<&'a str>) -> Ask<'a> {
     Ask { issuer, claims, role, credentials: &[], ttl: None, now: 1_790_000_010 }
 }
 
 /// Decides both ways and insists that they agree.
-pub(in crate::policy) fn both(set: &PolicySet, ask: &Ask<'_>) -> Result<Allowed, Refusal> {
+pub(super) fn both(set: &PolicySet, ask: &Ask<'_>) -> Result<Allowed, Refusal> {
     let outcome = decide(set, ask);
     let explained = explain(set, ask);
     assert_eq!(explained.code, outcome.as_ref().err().map(|refusal| refusal.code.as_str()));
