@@ -1,6 +1,10 @@
-//! `daypass policy check|explain`: the policy set on this machine, decided by the same code as in the broker, offline.
+//! `daypass policy check|explain|prove|diff`: the policy set on this machine, decided by the same code as in the broker, offline.
 
+mod diff;
+mod prove;
+mod revision;
 mod show;
+mod tokens;
 
 use std::path::PathBuf;
 
@@ -26,6 +30,10 @@ pub(crate) enum Policy {
     },
     /// Show how the set decides about a token, every condition of it. Exit code 1 when it denies
     Explain(Box<Explain>),
+    /// Decide the set's invariants over every token that its issuers can make. Exit code 1 when one does not hold
+    Prove(prove::Prove),
+    /// Show which tokens a change lets in and shuts out, one of each, and what else it changes
+    Diff(diff::Compare),
 }
 
 #[derive(Args, Debug)]
@@ -74,6 +82,8 @@ pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
             }
             Ok(u8::from(!report.is_clean()))
         }
+        Policy::Prove(ask) => prove::run(context, &ask),
+        Policy::Diff(ask) => diff::run(context, &ask),
         Policy::Explain(ask) => {
             let explanation = answer(*ask)?;
             if context.out.is_json() {

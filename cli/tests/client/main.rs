@@ -7,6 +7,7 @@ mod exec;
 mod exec_signals;
 mod operators;
 mod policy;
+mod proofs;
 mod reconcile;
 mod refusals;
 mod run;

@@ -8,7 +8,7 @@ use crate::claims::Claims;
 use crate::refusal::Code;
 
 /// The JSON type of a claim.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Type {
     String,
     Integer,

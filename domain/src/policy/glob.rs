@@ -10,7 +10,7 @@ use std::fmt;
 const LONGEST: usize = 1024;
 
 /// A pattern that was found good.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Glob(String);
 
 impl Glob {

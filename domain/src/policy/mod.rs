@@ -1,7 +1,7 @@
 //! The policy set: who may become what. Parsed once, checked whole, hashed, and then only read.
 //!
 //! [`PolicySet::load`] reads files, [`decide`] answers an ask, [`explain`] tells why by the same evaluation, [`check`] does
-//! all that can be done offline. Places are left for `lint`, `prove`, `diff`, `simulate` and `suggest`.
+//! all that can be done offline, [`prove`] decides invariants and [`diff`] what a change lets in.
 
 mod check;
 mod decide;
@@ -14,6 +14,7 @@ mod near;
 mod pattern;
 mod print;
 mod problem;
+mod prove;
 mod read;
 pub mod schema;
 mod set;
@@ -32,6 +33,7 @@ pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;
 pub use problem::{Place, Problem, SourceFile};
+pub use prove::{Change, Counterexample, Diff, Difference, Moved, Now, Outcome, Proof, Unanswered, diff, prove};
 pub use set::{Algorithm, Bound, Case, Credential, Expect, Invariant, Issuer, Owner, PolicySet, Role, Row};
 
 #[cfg(test)]

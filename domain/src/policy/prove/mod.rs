@@ -1,0 +1,23 @@
+//! What can ever happen: decided over every token that an issuer can make, not over samples.
+//!
+//! [`prove`] decides invariants, [`diff`] what a change lets in and shuts out. Both answer exactly or say that they cannot,
+//! and whatever they show was decided by [`decide`](super::decide()) first. How: each claim is a set of values
+//! ([`domains`], [`language`]), what a policy says of several claims is searched through ([`solver`]), and a solution
+//! becomes a token ([`witness`]). docs/proofs.md says which tokens count as possible.
+
+mod diff;
+mod domains;
+mod gives;
+mod invariants;
+mod language;
+mod solver;
+mod tokens;
+mod witness;
+
+pub use diff::{Diff, Moved, Now, Unanswered, diff};
+pub use gives::Difference;
+pub use invariants::{Counterexample, Outcome, Proof, prove};
+pub use witness::Change;
+
+#[cfg(test)]
+mod tests;
