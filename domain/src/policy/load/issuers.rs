@@ -26,6 +26,7 @@ const KEYS: &[&str] = &[
     "ca_file",
     "allow_private_network",
     "enabled",
+    "accept",
 ];
 const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim"];
 
@@ -107,6 +108,8 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, known: &mut BTre
             ca_file: text("ca_file"),
             allow_private_network,
             enabled,
+            accept: super::accept::read(reader, table),
+            keys: reader.places(table),
             place,
         });
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Context, conditions, named};
+use super::{Context, accept, conditions, named};
 use crate::credentials::engine::{Engine, Field, Shape};
 use crate::credentials::template::Template;
 use crate::credentials::{ENGINES, by_name};
@@ -21,7 +21,10 @@ use crate::policy::set::{Credential, Hole, Role, Row};
 pub(in crate::policy) const NO_PROJECT_PIN: &str = "no-project-pin";
 pub(in crate::policy) const NO_CODE_GATE: &str = "no-code-gate";
 
-const KEYS: &[&str] = &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "allow", "credential"];
+const KEYS: &[&str] =
+    &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "accept", "allow", "credential"];
+/// The keys of a row that are no conditions.
+const RESERVED: &[&str] = &["issuer", "waive", "accept"];
 const TTL: Duration = Duration::from_mins(15);
 const SESSION_TTL: Duration = Duration::from_hours(1);
 const LONGEST: Duration = Duration::from_hours(24);
@@ -54,6 +57,8 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, context: &Contex
             shadow: reader.flag(table, "shadow").unwrap_or(false),
             rows,
             credentials,
+            accept: accept::read(reader, table),
+            keys: reader.places(table),
             name,
             place,
         });
@@ -82,13 +87,15 @@ fn rows(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &Range<usize>,
             continue;
         };
         let Some(kind) = kind(reader, &issuer, context) else { continue };
-        let conditions = conditions::read(reader, row, kind, &["issuer", "waive"]);
+        let conditions = conditions::read(reader, row, kind, RESERVED);
         rows.push(Row {
             issuer: issuer.into_inner(),
             issuer_at: usize::MAX,
-            whole: conditions.len() + usize::from(row.contains_key("waive")) + 1 == row.len(),
+            whole: conditions.len() + RESERVED.iter().filter(|key| row.contains_key(**key)).count() == row.len(),
             conditions,
             waive: waivers(reader, row, kind),
+            accept: accept::read(reader, row),
+            keys: reader.places(row),
             place: reader.place(&span),
         });
     }
@@ -161,7 +168,8 @@ fn credentials(
             reader.report(reader.problem(&at, "ttl", message));
         }
         if let Some((params, holes)) = params(reader, table, engine, &of, &span, kinds) {
-            credentials.push(Credential { name, engine, params, ttl, holes, place });
+            let (accept, keys) = (accept::read(reader, table), reader.places(table));
+            credentials.push(Credential { name, engine, params, ttl, holes, accept, keys, place });
         }
     }
     credentials.sort_by(|a, b| a.name.cmp(&b.name));
@@ -178,7 +186,7 @@ fn params(
     kinds: &[&dyn Kind],
 ) -> Option<(Value, Vec<Hole>)> {
     let fields = engine.fields();
-    let known: Vec<&str> = ["engine", "ttl"].into_iter().chain(fields.iter().map(|field| field.name)).collect();
+    let known: Vec<&str> = ["engine", "ttl", "accept"].into_iter().chain(fields.iter().map(|field| field.name)).collect();
     reader.only(table, &format!("{of} (engine `{}`)", engine.name()), &known);
     let mut texts = Texts { reader, kinds, holes: Vec::new(), sound: true };
     let (mut written, mut tried) = (serde_json::Map::new(), serde_json::Map::new());
