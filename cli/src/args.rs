@@ -34,6 +34,10 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Text,
     Json,
+    /// SARIF 2.1.0, of `policy check` alone
+    Sarif,
+    /// Annotations of a GitHub job, of `policy check` alone
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -89,7 +89,9 @@ pub async fn healthcheck(address: &str) -> Result<()> {
 /// Writes the documents that are made from the code into the checkout at `root`.
 pub fn generate(root: &Path) -> Result<()> {
     let openapi = Api::openapi().to_pretty_json()? + "\n";
-    for (name, text) in [("docs/refusals.md", refusals()), ("docs/lints.md", domain::policy::lint::page()), ("docs/openapi.json", openapi)] {
+    for (name, text) in
+        [("docs/refusals.md", refusals()), ("docs/lints.md", domain::policy::lint::page()), ("docs/openapi.json", openapi)]
+    {
         let path = root.join(name);
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }
