@@ -5,6 +5,7 @@
 mod broker;
 mod exec;
 mod exec_signals;
+mod findings;
 mod operators;
 mod policy;
 mod reconcile;
@@ -12,3 +13,4 @@ mod refusals;
 mod run;
 mod sessions;
 mod tls;
+mod unsafe_sets;

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["C6", "T17"],
     summary: "A role hands an administrator of the AWS account to a CI job.",
-    reason: "Whoever gets at one job of the role owns the account, and can create users and trust that outlive every lease: that is how a stolen build token became an AWS administrator within three days.",
+    reason: "Whoever gets at one job of the role owns the account, and can create users and trust that outlive every lease: \
+             that is how a stolen build token became an AWS administrator within three days.",
     remedy: "Name an IAM role that can do what the job does, and no more; add a session policy where the role is shared.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -46,5 +47,8 @@ fn look(view: &CredentialView<'_>) -> Vec<Found> {
     }
     let arns = params.get("policy_arns").and_then(|arns| arns.as_array()).into_iter().flatten();
     let great = arns.filter_map(|arn| arn.as_str()).find(|arn| POLICIES.iter().any(|name| arn.ends_with(&format!("/{name}"))));
-    great.map(|arn| Found::at("policy_arns", format!("`{}` is bounded by {arn} alone", view.credential.name))).into_iter().collect()
+    great
+        .map(|arn| Found::at("policy_arns", format!("`{}` is bounded by {arn} alone", view.credential.name)))
+        .into_iter()
+        .collect()
 }

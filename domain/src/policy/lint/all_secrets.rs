@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T1", "T17"],
     summary: "A credential reaches the secrets of everybody.",
-    reason: "The first segment of a path is what separates teams. A glob that begins there takes in every secret that is ever stored, the broker’s own customers included.",
+    reason: "The first segment of a path is what separates teams. A glob that begins there takes in every secret that is ever \
+             stored, the broker's own customers included.",
     remedy: "Begin the path with the segment of the team or product, as in \"shop/*\".",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -41,5 +42,11 @@ fn look(view: &CredentialView<'_>) -> Vec<Found> {
     if !first.contains('*') {
         return Vec::new();
     }
-    vec![Found::at("path", format!("`{}` of role `{}` reaches secrets of every first segment that fits `{first}`", view.credential.name, view.role.name))]
+    vec![Found::at(
+        "path",
+        format!(
+            "`{}` of role `{}` reaches secrets of every first segment that fits `{first}`",
+            view.credential.name, view.role.name
+        ),
+    )]
 }

@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T7"],
     summary: "A row names a GitLab ref without saying whether it is a branch or a tag.",
-    reason: "GitLab’s ref is the short name. A tag named main runs the code that the tag points to, which nobody merged, and its token says ref = \"main\" too.",
+    reason: "GitLab's ref is the short name. A tag named main runs the code that the tag points to, which nobody merged, and \
+             its token says ref = \"main\" too.",
     remedy: "Add ref_type = \"branch\", or name the whole ref with ref_path = \"refs/heads/main\".",
     bad: r#"[[role.deploy.allow]]
 issuer        = "gitlab"

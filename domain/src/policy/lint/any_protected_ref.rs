@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Note,
     threats: &["T12"],
     summary: "Any protected ref may use the row.",
-    reason: "ref_protected is \"true\" for every branch and tag that some rule protects. A rule over all branches makes it true for a branch that anybody pushed a minute ago.",
+    reason: "ref_protected is \"true\" for every branch and tag that some rule protects. A rule over all branches makes it \
+             true for a branch that anybody pushed a minute ago.",
     remedy: "Name the ref as well.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -27,7 +28,8 @@ ref_protected = "true"
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let narrowed = row.row.conditions.iter().any(|it| {
         let claim = row.claim(it);
-        it.claim != "ref_protected" && (claim.is_some_and(|claim| claim.gates_code) || it.claim == "ref" || it.claim.contains("workflow"))
+        it.claim != "ref_protected"
+            && (claim.is_some_and(|claim| claim.gates_code) || it.claim == "ref" || it.claim.contains("workflow"))
     });
     if narrowed || !row.ref_is_protected() {
         return Vec::new();

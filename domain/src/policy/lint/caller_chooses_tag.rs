@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T3"],
     summary: "A claim that anyone controls becomes a tag that AWS policies may rest on.",
-    reason: "Policies that compare session tags (aws:PrincipalTag) believe what stands in them. The workflow’s display name, the head ref of a pull request and the actor are whatever the caller makes them.",
+    reason: "Policies that compare session tags (aws:PrincipalTag) believe what stands in them. The workflow's display name, \
+             the head ref of a pull request and the actor are whatever the caller makes them.",
     remedy: "Tag with ids of the project and the run.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -35,7 +36,8 @@ session_tags = { project = "{repository_id}" }
 };
 
 fn look(view: &CredentialView<'_>) -> Vec<Found> {
-    let chosen = view.open_holes("/session_tags/", Class::Anyone).into_iter().chain(view.open_holes("/source_identity", Class::Anyone));
+    let chosen =
+        view.open_holes("/session_tags/", Class::Anyone).into_iter().chain(view.open_holes("/source_identity", Class::Anyone));
     let told = |(pointer, claim): (&str, String)| {
         let key = pointer.split('/').nth(1).unwrap_or_default();
         Found::at(key, format!("`{key}` of `{}` is filled from `{claim}`, which the caller chooses", view.credential.name))

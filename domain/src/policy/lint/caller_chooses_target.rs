@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T3"],
     summary: "A claim that writers or outsiders control chooses what the credential opens.",
-    reason: "A branch can be called anything. Where its name becomes part of a role’s name or a secret’s path, whoever makes branches picks the role or the secret.",
+    reason: "A branch can be called anything. Where its name becomes part of a role's name or a secret's path, whoever makes \
+             branches picks the role or the secret.",
     remedy: "Fill the place from ids or an environment, or list the values that the row takes.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

@@ -10,8 +10,10 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T3"],
     summary: "A condition rests on a claim that the caller controls.",
-    reason: "The workflow’s display name, the head ref and the actor are chosen by whoever makes the job. Such a condition reads like a guard and is none.",
-    remedy: "Leave it out, or pin what outsiders cannot choose: job_workflow_ref instead of workflow, an environment instead of an actor.",
+    reason: "The workflow's display name, the head ref and the actor are chosen by whoever makes the job. Such a condition \
+             reads like a guard and is none.",
+    remedy: "Leave it out, or pin what outsiders cannot choose: job_workflow_ref instead of workflow, an environment instead \
+             of an actor.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
 repository_id = "637712"

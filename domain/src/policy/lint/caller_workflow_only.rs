@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T11"],
     summary: "A row pins the calling workflow, and with it whatever it calls.",
-    reason: "workflow_ref is the file that the run began with. Its jobs may come from any reusable workflow it names, at any ref, and those run with the same token but for job_workflow_ref.",
+    reason: "workflow_ref is the file that the run began with. Its jobs may come from any reusable workflow it names, at any \
+             ref, and those run with the same token but for job_workflow_ref.",
     remedy: "Pin job_workflow_ref, the file that the job itself comes from.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

@@ -1,15 +1,16 @@
 //! A row that another one covers looks like a restriction and is none.
 
 use super::look::{Found, Over, RowView};
-use super::{Lint, Severity};
 use super::possible::covers;
+use super::{Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
     name: "covered-row",
     severity: Severity::Warning,
     threats: &["T1"],
     summary: "Everything that the row lets in is let in by another row of the role.",
-    reason: "Conditions that were added to this row restrict nothing, because a wider row still stands beside it. That is how a tightened policy stays open.",
+    reason: "Conditions that were added to this row restrict nothing, because a wider row still stands beside it. That is how \
+             a tightened policy stays open.",
     remedy: "Take the wider row out, if this one is meant; this one otherwise.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -33,7 +34,10 @@ environment   = "production"
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let wider = row.others().find(|other| covers_row(other, row) && (!covers_row(row, other) || other.at < row.at));
-    wider.map(|other| Found::whole(format!("{} lets in nothing that row {} does not", row.name(), other.at + 1))).into_iter().collect()
+    wider
+        .map(|other| Found::whole(format!("{} lets in nothing that row {} does not", row.name(), other.at + 1)))
+        .into_iter()
+        .collect()
 }
 
 fn covers_row(wide: &RowView<'_>, narrow: &RowView<'_>) -> bool {

@@ -10,7 +10,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T2"],
     summary: "A row asks whether a claim is there that GitHub always sends, empty where there is nothing to say.",
-    reason: "head_ref and base_ref are \"\" outside pull requests. `present` then holds for every job and `absent` for none: the row lets in all or nobody.",
+    reason: "head_ref and base_ref are \"\" outside pull requests. `present` then holds for every job and `absent` for none: \
+             the row lets in all or nobody.",
     remedy: "Ask for the event with event_name, or for the empty text.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

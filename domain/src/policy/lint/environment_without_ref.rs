@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T12"],
     summary: "An environment is all that says which code may run.",
-    reason: "An environment without branch rules or reviewers, which is how it begins, can be named by a job on any branch. The token does not tell whether it has them.",
+    reason: "An environment without branch rules or reviewers, which is how it begins, can be named by a job on any branch. \
+             The token does not tell whether it has them.",
     remedy: "Name the ref as well; if the environment restricts branches and that is meant, accept the finding and say so.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

@@ -3,7 +3,7 @@
 use super::look::{Found, Over};
 use super::{Lint, Severity};
 use crate::policy::problem::Place;
-use crate::policy::set::{PolicySet};
+use crate::policy::set::PolicySet;
 
 pub(super) static LINT: Lint = Lint {
     name: "invariant-of-nothing",

@@ -2,15 +2,16 @@
 
 use super::look::{Found, Over};
 use super::{Lint, Severity};
-use crate::policy::set::{Issuer, PolicySet};
 use crate::issuers::issuer::REGISTERED;
+use crate::policy::set::{Issuer, PolicySet};
 
 pub(super) static LINT: Lint = Lint {
     name: "login-tokens",
     severity: Severity::Warning,
     threats: &["N12"],
     summary: "A generic issuer requires no claim that only its jobs carry.",
-    reason: "Most issuers sign tokens of people who log in with the same key. What a row does not ask for, such a token need not have.",
+    reason: "Most issuers sign tokens of people who log in with the same key. What a row does not ask for, such a token need \
+             not have.",
     remedy: "List in `required` a claim that only tokens of jobs or services carry.",
     bad: r#"[issuer.builds]
 kind     = "generic"

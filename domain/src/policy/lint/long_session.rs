@@ -12,7 +12,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["C7", "T17"],
     summary: "A session lives longer than work of its kind takes.",
-    reason: "Whoever finds the session’s token in a log or a runner’s memory can ask for the role’s credentials until it ends. Operators’ sessions open the broker itself.",
+    reason: "Whoever finds the session's token in a log or a runner's memory can ask for the role's credentials until it \
+             ends. Operators' sessions open the broker itself.",
     remedy: "Set session_ttl to what the job needs: an hour for operators, a working day at most for others.",
     bad: r#"[role.deploy]
 session_ttl = "12h"

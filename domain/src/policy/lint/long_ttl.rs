@@ -13,7 +13,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["C7"],
     summary: "A credential lives longer than an hour.",
-    reason: "AWS credentials cannot be taken back at all, logins only at their end or when the job says that it is done. Jobs that run for hours can ask again.",
+    reason: "AWS credentials cannot be taken back at all, logins only at their end or when the job says that it is done. Jobs \
+             that run for hours can ask again.",
     remedy: "Set ttl to what one step needs; a job gets more with its session.",
     bad: r#"[role.deploy]
 ttl         = "6h"
@@ -49,8 +50,6 @@ fn look(_set: &PolicySet, role: &Role) -> Vec<Found> {
     let ends = |it: &&Credential| !matches!(it.engine.reach(&it.params), Reach::Broker | Reach::Secrets { .. });
     let lives = |it: &Credential| it.ttl.unwrap_or(role.ttl).min(role.ttl);
     let long = role.credentials.iter().filter(ends).find(|it| lives(it) > most);
-    let told = |it: &Credential| {
-        Found::at("ttl", format!("`{}` of role `{}` lives {}", it.name, role.name, print(lives(it))))
-    };
+    let told = |it: &Credential| Found::at("ttl", format!("`{}` of role `{}` lives {}", it.name, role.name, print(lives(it))));
     long.map(told).into_iter().collect()
 }

@@ -125,10 +125,10 @@ impl<'a> RowView<'a> {
         self.equals("ref_protected", "true")
     }
 
-    /// Rows of the set that stand before this one.
-    pub(super) fn earlier(&self) -> impl Iterator<Item = Self> + use<'a> {
-        let (set, place) = (self.set, &self.row.place);
-        set.roles().iter().flat_map(move |role| rows(set, role)).filter(move |other| other.row.place < *place)
+    /// Every row of the set that speaks of the same issuer.
+    pub(super) fn everywhere(&self) -> impl Iterator<Item = Self> + use<'a> {
+        let (set, issuer) = (self.set, &self.issuer.name);
+        set.roles().iter().flat_map(move |role| rows(set, role)).filter(move |other| other.issuer.name == *issuer)
     }
 
     /// The other rows of the role.
@@ -147,12 +147,14 @@ impl<'a> RowView<'a> {
     /// Whether the claim is another one in every run.
     pub(super) fn is_of_run(&self, claim: &str) -> bool {
         let kind = &self.issuer.kind;
+        if !kind.claim(claim).is_some_and(|claim| claim.class == Class::Immutable && !claim.pins_project) {
+            return false;
+        }
         let sample = kind.sample();
         let view = kind.job(&self.issuer.url, &sample);
         let runs = [view.run, view.attempt, view.job];
         let says = sample.text(claim);
-        let immutable = kind.claim(claim).is_some_and(|claim| claim.class == Class::Immutable && !claim.pins_project);
-        immutable && (claim == "run_number" || (says.is_some() && runs.iter().any(|run| run.as_deref() == says)))
+        claim == "run_number" || (says.is_some() && runs.iter().any(|run| run.as_deref() == says))
     }
 
     /// The claim with the id of what `name` names, in issuers that have both.

@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["N11"],
     summary: "Issuers of one set have different audiences.",
-    reason: "The audience is this broker’s own name. Where two names are believed, tokens that were made for another installation of the same owner are taken here.",
+    reason: "The audience is this broker's own name. Where two names are believed, tokens that were made for another \
+             installation of the same owner are taken here.",
     remedy: "Give all issuers the same audience.",
     bad: r#"[issuer.github]
 kind     = "github"

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T4", "T1"],
     summary: "A row tells projects by a name, though there is an id.",
-    reason: "After a rename, a transfer or a deletion the name is free, and whoever registers it gets a token that fits. Ids are never given to another.",
+    reason: "After a rename, a transfer or a deletion the name is free, and whoever registers it gets a token that fits. Ids \
+             are never given to another.",
     remedy: "Pin the id that belongs to the name; the name may stay beside it for readers.",
     bad: r#"[[role.deploy.allow]]
 issuer              = "github"
@@ -33,5 +34,8 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     }
     let named = row.row.conditions.iter().filter(|it| row.names(&it.claim)).filter_map(|it| Some((it, row.id_of(&it.claim)?)));
     let bare = named.filter(|(_, id)| !row.pins(id));
-    bare.map(|(it, id)| Found::at(&it.claim, format!("{} tells projects by `{}`; `{id}` is what stays theirs", row.name(), it.claim))).collect()
+    bare.map(|(it, id)| {
+        Found::at(&it.claim, format!("{} tells projects by `{}`; `{id}` is what stays theirs", row.name(), it.claim))
+    })
+    .collect()
 }

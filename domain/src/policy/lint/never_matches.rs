@@ -1,18 +1,17 @@
 //! Conditions that exclude each other let nobody in.
 
 use super::look::{Found, Over, RowView};
-use super::words::{is_odd, is_pattern, written};
-use super::{Lint, Severity};
 use super::possible::Known;
-use crate::issuers::rule::Relation;
-use crate::policy::pattern::Condition;
+use super::words::{is_odd, is_pattern, sentence, written};
+use super::{Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
     name: "never-matches",
     severity: Severity::Error,
     threats: &["T10"],
     summary: "No token of the issuer can satisfy the row.",
-    reason: "What the row asks for contradicts what tokens of this issuer look like. It reads like an open door, and somebody will make it one by taking out the wrong condition.",
+    reason: "What the row asks for contradicts what tokens of this issuer look like. It reads like an open door, and somebody \
+             will make it one by taking out the wrong condition.",
     remedy: "Compare the row with a token, by `daypass policy explain`.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -37,11 +36,9 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     let known = Known::new(&row.row.conditions);
     let broken = row.issuer.kind.relations().iter().find(|relation| !known.allows(relation));
     if let Some(relation) = broken {
-        let claims: Vec<&str> = relation.when.iter().chain(relation.then).map(|test| test.claim).collect();
-        let blamed = row.row.conditions.iter().find(|it| claims.contains(&it.claim.as_str()) && alone(row, it, relation));
-        let blamed = blamed.or_else(|| row.row.conditions.iter().find(|it| claims.contains(&it.claim.as_str())));
-        let key = blamed.map(|it| it.claim.clone()).unwrap_or_default();
-        return vec![Found::at(&key, format!("no token satisfies {}: {}", row.name(), super::words::sentence(relation)))];
+        let mut tests = relation.then.iter().chain(relation.when);
+        let key = tests.find_map(|test| row.condition(test.claim)).map_or("", |it| &it.claim);
+        return vec![Found::at(key, format!("no token satisfies {}: {}", row.name(), sentence(relation)))];
     }
     let mut found = Vec::new();
     for condition in &row.row.conditions {
@@ -49,16 +46,10 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
         for value in values.iter().filter(|_| values.len() > 1) {
             let narrowed = known.with(&condition.claim, value);
             if let Some(relation) = row.issuer.kind.relations().iter().find(|relation| !narrowed.allows(relation)) {
-                let message = format!("{value} stands in vain in {}: {}", row.name(), super::words::sentence(relation));
+                let message = format!("{value} stands in vain in {}: {}", row.name(), sentence(relation));
                 found.push(Found::at(&condition.claim, message));
             }
         }
     }
     found
-}
-
-/// Whether the condition breaks the relation without help of the others.
-fn alone(row: &RowView<'_>, condition: &Condition, relation: &Relation) -> bool {
-    let _ = row;
-    !Known::new(std::slice::from_ref(condition)).allows(relation)
 }

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T1", "T3", "T4"],
     summary: "Nothing in the row is beyond the reach of a stranger.",
-    reason: "Anyone can open an account with the CI vendor and get tokens of the same issuer. Names, refs and workflow files are theirs to choose; only ids are not.",
+    reason: "Anyone can open an account with the CI vendor and get tokens of the same issuer. Names, refs and workflow files \
+             are theirs to choose; only ids are not.",
     remedy: "Pin the project by its id, or at least the organisation by its own.",
     bad: r#"[[role.deploy.allow]]
 issuer           = "github"
@@ -28,5 +29,5 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     if row.identities().next().is_some() {
         return Vec::new();
     }
-    vec![Found::whole(format!("{} pins no id, so that a stranger’s project can satisfy it", row.name()))]
+    vec![Found::whole(format!("{} pins no id, so that a stranger's project can satisfy it", row.name()))]
 }

@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T7"],
     summary: "A text holds signs that cannot be seen.",
-    reason: "Spaces at an end, control characters and signs that turn the direction of writing make a text look like another one in a review. No claim of a CI system has them.",
+    reason: "Spaces at an end, control characters and signs that turn the direction of writing make a text look like another \
+             one in a review. No claim of a CI system has them.",
     remedy: "Type the text anew.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -28,7 +29,10 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     for condition in &row.row.conditions {
         for text in written(condition).into_iter().filter(|text| is_odd(text)) {
-            found.push(Found::at(&condition.claim, format!("`{}` is {}, with what cannot be seen", condition.claim, visible(text))));
+            found.push(Found::at(
+                &condition.claim,
+                format!("`{}` is {}, with what cannot be seen", condition.claim, visible(text)),
+            ));
         }
     }
     found

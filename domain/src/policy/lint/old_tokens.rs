@@ -8,7 +8,7 @@ pub(super) static LINT: Lint = Lint {
     name: "old-tokens",
     severity: Severity::Warning,
     threats: &["N7"],
-    summary: "Tokens are accepted longer than the issuer’s kind needs.",
+    summary: "Tokens are accepted longer than the issuer's kind needs.",
     reason: "A token that leaked into a log can be exchanged until it is too old. Jobs ask for a new one in milliseconds.",
     remedy: "Leave max_token_age out, or set it below the usual.",
     bad: r#"[issuer.github]
@@ -32,5 +32,8 @@ fn look(_set: &PolicySet, issuer: &Issuer) -> Vec<Found> {
         return Vec::new();
     }
     let print = |seconds: i64| crate::policy::duration::print(std::time::Duration::from_secs(seconds.unsigned_abs()));
-    vec![Found::at("max_token_age", format!("tokens of issuer `{}` are taken until they are {} old; {} is usual", issuer.name, print(is), print(usual)))]
+    vec![Found::at(
+        "max_token_age",
+        format!("tokens of issuer `{}` are taken until they are {} old; {} is usual", issuer.name, print(is), print(usual)),
+    )]
 }

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T17"],
     summary: "A row of a role for operators waives a rule.",
-    reason: "Rights over the broker are rights over every secret and every role. A veto that is lifted here is lifted for all of them.",
+    reason: "Rights over the broker are rights over every secret and every role. A veto that is lifted here is lifted for all \
+             of them.",
     remedy: "Give operators a repository, a ref and an environment of their own, without waivers.",
     bad: r#"[[role.operators.allow]]
 issuer        = "github"
@@ -36,5 +37,9 @@ rights = ["secrets.write"]
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let waived = row.row.waive.keys().filter(|_| !row.role.rights().is_empty());
-    waived.map(|name| Found::at(&format!("waive.{name}"), format!("{} gives rights over the broker and waives `{name}`", row.name()))).collect()
+    waived
+        .map(|name| {
+            Found::at(&format!("waive.{name}"), format!("{} gives rights over the broker and waives `{name}`", row.name()))
+        })
+        .collect()
 }

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T17"],
     summary: "A row gives rights over the broker without an environment that others guard.",
-    reason: "With a ref alone, whoever may merge there, or takes over one such account, operates the broker at once. Reviewers of an environment are the second pair of eyes.",
+    reason: "With a ref alone, whoever may merge there, or takes over one such account, operates the broker at once. \
+             Reviewers of an environment are the second pair of eyes.",
     remedy: "Ask for an environment with required reviewers (GitLab: environment_protected = \"true\").",
     bad: r#"[[role.operators.allow]]
 issuer        = "github"

@@ -1,4 +1,4 @@
-//! A star where the owner’s name ends takes in other owners.
+//! A star where the owner's name ends takes in other owners.
 
 use super::look::{Found, Over, RowView};
 use super::{Lint, Severity};
@@ -25,7 +25,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T1"],
     summary: "A glob takes in names of other owners.",
-    reason: "acme* is acme and acme-evil, and an organisation of that name costs nothing. This is the commonest way in which trust in a CI system was abused.",
+    reason: "acme* is acme and acme-evil, and an organisation of that name costs nothing. This is the commonest way in which \
+             trust in a CI system was abused.",
     remedy: "Write the owner out up to the /, and pin its id.",
     bad: r#"[[role.deploy.allow]]
 issuer              = "github"

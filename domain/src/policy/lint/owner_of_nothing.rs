@@ -3,14 +3,15 @@
 use super::look::{Found, Over};
 use super::{Lint, Severity};
 use crate::policy::problem::Place;
-use crate::policy::set::{PolicySet};
+use crate::policy::set::PolicySet;
 
 pub(super) static LINT: Lint = Lint {
     name: "owner-of-nothing",
     severity: Severity::Warning,
     threats: &["T17"],
-    summary: "An owner’s `files` take in no file of the set.",
-    reason: "Files that belong to no owner may say anything. A slip in the glob, or a folder that was renamed, frees the team’s file from its bounds.",
+    summary: "An owner's `files` take in no file of the set.",
+    reason: "Files that belong to no owner may say anything. A slip in the glob, or a folder that was renamed, frees the \
+             team's file from its bounds.",
     remedy: "Write the glob so that it takes in the files that are meant.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

@@ -10,7 +10,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T8", "T1"],
     summary: "A text looks like a pattern, and is compared letter by letter.",
-    reason: "Stars work in { glob = \"…\" } only, and there are no regular expressions and no variables. The row lets nobody in, until somebody makes it wider than it was meant to be.",
+    reason: "Stars work in { glob = \"…\" } only, and there are no regular expressions and no variables. The row lets nobody \
+             in, until somebody makes it wider than it was meant to be.",
     remedy: "Write { glob = \"…\" } for stars; write ids and names out.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

@@ -1,4 +1,4 @@
-//! Outsiders’ input with insiders’ rights is how repositories are taken over.
+//! Outsiders' input with insiders' rights is how repositories are taken over.
 
 use super::look::{Found, Over, RowView};
 use super::{Lint, Severity};
@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T13"],
     summary: "Events that outsiders cause get the role, and no environment stands in between.",
-    reason: "pull_request_target, workflow_run, issue_comment and their like run in the project itself, with its rights, on what a stranger wrote. One unquoted title or one checkout of the head is enough.",
+    reason: "pull_request_target, workflow_run, issue_comment and their like run in the project itself, with its rights, on \
+             what a stranger wrote. One unquoted title or one checkout of the head is enough.",
     remedy: "Take the waiver out; where such a job is needed, ask for an environment with required reviewers.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

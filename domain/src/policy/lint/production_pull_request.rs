@@ -1,7 +1,7 @@
 //! What nobody accepted yet has no business in production.
 
 use super::look::{Found, Over, RowView};
-use super::words::{production_like};
+use super::words::production_like;
 use super::{Lint, Severity};
 use crate::issuers::gitlab;
 use crate::refusal::Code;
@@ -11,7 +11,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T13"],
     summary: "Pull or merge requests reach a role for production.",
-    reason: "A pull request runs code that is up for review. Whoever can open one in the project holds production’s credentials before anybody looked.",
+    reason: "A pull request runs code that is up for review. Whoever can open one in the project holds production's \
+             credentials before anybody looked.",
     remedy: "Give previews a role of their own, with credentials that production does not share.",
     bad: r#"[[role.shop-prod.allow]]
 issuer        = "github"
@@ -38,5 +39,7 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     let of_requests = |code| matches!(code, Code::EventNotAllowed | Code::ForkNotAllowed);
     let vetoes = row.issuer.kind.vetoes().iter().filter(|veto| of_requests(veto.code) && row.waives(veto.name));
     let waived = vetoes.filter(|veto| production_like(row.role) && !elsewhere(veto.name));
-    waived.map(|veto| Found::at(&format!("waive.{}", veto.name), format!("{} waives `{}` for production", row.name(), veto.name))).collect()
+    waived
+        .map(|veto| Found::at(&format!("waive.{}", veto.name), format!("{} waives `{}` for production", row.name(), veto.name)))
+        .collect()
 }

@@ -1,7 +1,7 @@
 //! Everyone who can push can make a branch that fits a glob.
 
 use super::look::{Found, Over, RowView};
-use super::words::{production_like};
+use super::words::production_like;
 use super::{Lint, Severity};
 
 pub(super) static LINT: Lint = Lint {
@@ -27,5 +27,7 @@ ref_protected = "true"
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let open = row.open_ref_glob().filter(|_| production_like(row.role));
-    open.map(|(claim, glob)| Found::at(claim, format!("{} takes every ref that fits `{glob}`, protected or not", row.name()))).into_iter().collect()
+    open.map(|(claim, glob)| Found::at(claim, format!("{} takes every ref that fits `{glob}`, protected or not", row.name())))
+        .into_iter()
+        .collect()
 }

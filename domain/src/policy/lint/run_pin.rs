@@ -1,4 +1,4 @@
-//! A run’s number comes once.
+//! A run's number comes once.
 
 use super::look::{Found, Over, RowView};
 use super::{Lint, Severity};
@@ -8,8 +8,9 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T10"],
     summary: "A condition names one run, which never comes again.",
-    reason: "Run, pipeline and job ids are new each time. The row was made from a token and fits that token alone; it will be widened in a hurry.",
-    remedy: "Pin the project’s id instead.",
+    reason: "Run, pipeline and job ids are new each time. The row was made from a token and fits that token alone; it will be \
+             widened in a hurry.",
+    remedy: "Pin the project's id instead.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
 repository_id = "637712"

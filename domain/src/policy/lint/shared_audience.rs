@@ -9,8 +9,9 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["N11", "T2"],
     summary: "The audience is one that jobs use for another service.",
-    reason: "Whoever sees a token that a job made for AWS, Azure, Sigstore or a package registry, that service included, can exchange it here.",
-    remedy: "Use an audience of this broker’s own: the URL under which jobs reach it.",
+    reason: "Whoever sees a token that a job made for AWS, Azure, Sigstore or a package registry, that service included, can \
+             exchange it here.",
+    remedy: "Use an audience of this broker's own: the URL under which jobs reach it.",
     bad: r#"[issuer.github]
 kind     = "github"
 url      = "https://token.actions.githubusercontent.com"

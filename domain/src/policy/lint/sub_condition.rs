@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T5", "T6"],
     summary: "A condition rests on a subject whose form others can change.",
-    reason: "Administrators of a repository or organisation can re-template the subject, so that one shape imitates another; parts run together where names hold the separator.",
+    reason: "Administrators of a repository or organisation can re-template the subject, so that one shape imitates another; \
+             parts run together where names hold the separator.",
     remedy: "Ask for the claims that the subject is made of, each by its own name.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

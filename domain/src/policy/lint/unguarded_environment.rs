@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T12", "T3"],
     summary: "A row names a GitLab environment without asking whether it is protected.",
-    reason: "The environment’s name stands in .gitlab-ci.yml, which every branch can change. Only environment_protected tells that GitLab checked who may deploy.",
+    reason: "The environment's name stands in .gitlab-ci.yml, which every branch can change. Only environment_protected tells \
+             that GitLab checked who may deploy.",
     remedy: "Add environment_protected = \"true\".",
     bad: r#"[[role.deploy.allow]]
 issuer        = "gitlab"

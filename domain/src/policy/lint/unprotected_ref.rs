@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T3"],
     summary: "A GitLab row names a ref without asking whether it is protected.",
-    reason: "Without protection a developer pushes to the branch, deletes it and makes it anew, or moves the tag. ref_protected tells what GitLab thinks of it.",
+    reason: "Without protection a developer pushes to the branch, deletes it and makes it anew, or moves the tag. \
+             ref_protected tells what GitLab thinks of it.",
     remedy: "Add ref_protected = \"true\".",
     bad: r#"[[role.deploy.allow]]
 issuer        = "gitlab"

@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Note,
     threats: &["T13", "T14", "T15"],
     summary: "The row waives a veto or a rule.",
-    reason: "Waivers are how exceptions stay visible: each has a reason in the file, and this list holds them all. A waiver is its own acceptance.",
+    reason: "Waivers are how exceptions stay visible: each has a reason in the file, and this list holds them all. A waiver \
+             is its own acceptance.",
     remedy: "Nothing, as long as the reason holds.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
@@ -26,6 +27,7 @@ ref           = "refs/heads/main"
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let waived = row.row.waive.iter();
-    let told = |(name, reason)| Found::at(&format!("waive.{name}"), format!("{} waives `{name}`", row.name())).waived(Some(reason));
+    let told =
+        |(name, reason)| Found::at(&format!("waive.{name}"), format!("{} waives `{name}`", row.name())).waived(Some(reason));
     waived.map(told).collect()
 }

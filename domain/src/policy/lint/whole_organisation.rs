@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Warning,
     threats: &["T1"],
     summary: "Every project of an owner may use the row.",
-    reason: "Forgotten repositories, sandboxes and whatever is created tomorrow get the role. In most organisations every member can create a repository.",
+    reason: "Forgotten repositories, sandboxes and whatever is created tomorrow get the role. In most organisations every \
+             member can create a repository.",
     remedy: "List the ids of the projects that are meant; where all are meant, accept the finding with the reason.",
     bad: r#"[[role.deploy.allow]]
 issuer              = "github"

@@ -9,7 +9,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T11", "T7"],
     summary: "A workflow is pinned without the ref that it comes from.",
-    reason: "The file at another ref is another file: whoever can push a branch to the workflow’s repository writes the job that gets the role.",
+    reason: "The file at another ref is another file: whoever can push a branch to the workflow's repository writes the job \
+             that gets the role.",
     remedy: "Write the ref out, as in \"acme/shop/.github/workflows/deploy.yml@refs/heads/main\", or pin job_workflow_sha.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"

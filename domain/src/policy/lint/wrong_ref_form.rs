@@ -8,7 +8,8 @@ pub(super) static LINT: Lint = Lint {
     severity: Severity::Error,
     threats: &["T10", "T7"],
     summary: "A ref stands in a form that tokens of this issuer do not carry.",
-    reason: "GitHub’s ref and GitLab’s ref_path are whole (\"refs/heads/main\"), GitLab’s ref is short (\"main\"). The row lets nobody in, until somebody takes the condition out.",
+    reason: "GitHub's ref and GitLab's ref_path are whole (\"refs/heads/main\"), GitLab's ref is short (\"main\"). The row \
+             lets nobody in, until somebody takes the condition out.",
     remedy: "Write the form that the token carries.",
     bad: r#"[[role.deploy.allow]]
 issuer        = "github"
