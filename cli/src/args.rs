@@ -36,6 +36,10 @@ pub(crate) enum Format {
     Json,
     /// Text for a pull request; where a verb has none, as text
     Markdown,
+    /// SARIF 2.1.0, of `policy check` alone
+    Sarif,
+    /// Annotations of a GitHub job, of `policy check` alone
+    Github,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::args::Global;
+use crate::args::{Format, Global};
 use crate::context::Context;
 use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
@@ -97,6 +97,10 @@ fn main() -> ExitCode {
 }
 
 async fn run(context: &Context, verb: Verb) -> Result<u8> {
+    let format = context.global.format;
+    if !matches!(format, Format::Text | Format::Json) && !matches!(verb, Verb::Policy(policies::Policy::Check(_))) {
+        return Err(Failure::usage("this verb writes text or JSON").fix("the other formats are those of `policy check`"));
+    }
     match verb {
         Verb::Exec(exec) => return exec::run(context, exec).await,
         Verb::Lease(lease) => return lease::run(context, lease).await,

@@ -91,7 +91,13 @@ pub async fn healthcheck(address: &str) -> Result<()> {
 pub fn generate(root: &Path) -> Result<()> {
     let openapi = Api::openapi().to_pretty_json()? + "\n";
     let schema = serde_json::to_string_pretty(&schema::schema())? + "\n";
-    for (name, text) in [("docs/refusals.md", refusals()), ("docs/openapi.json", openapi), (schema::PATH, schema)] {
+    let pages = [
+        ("docs/refusals.md", refusals()),
+        ("docs/lints.md", domain::policy::lint::page()),
+        ("docs/openapi.json", openapi),
+        (schema::PATH, schema),
+    ];
+    for (name, text) in pages {
         let path = root.join(name);
         std::fs::write(&path, text).with_context(|| format!("{} cannot be written", path.display()))?;
     }

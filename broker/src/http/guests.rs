@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Places taken, by address; addresses without any are not kept.
 #[derive(Clone, Debug, Default)]
-pub struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
+pub(super) struct Guests(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
 /// One place.
 #[derive(Debug)]
-pub struct Guest {
+pub(super) struct Guest {
     guests: Guests,
     address: IpAddr,
 }

@@ -53,7 +53,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<SourceFile>, LoadError> {
 /// Reads and checks a folder. A set whose cases fail is not sound, whoever forgot to run them.
 pub fn load_folder(folder: &Path) -> Result<PolicySet, LoadError> {
     let report = check(read_folder(folder)?);
-    let problems = report.findings();
+    let problems = report.errors();
     report.set.filter(|_| problems.is_empty()).ok_or_else(|| LoadError::Unsound { path: folder.to_owned(), problems })
 }
 

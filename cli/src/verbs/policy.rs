@@ -1,16 +1,21 @@
-//! `daypass policy check|explain|prove|diff`: the policy set on this machine, decided by the same code as in the broker, offline.
+//! `daypass policy check|test|explain|prove|diff`: the policy set on this machine, decided by the same code as in the broker, offline.
 
+mod annotations;
+mod check;
 mod diff;
 mod prove;
 mod revision;
+mod sarif;
 mod show;
+mod snippet;
+mod test;
 mod tokens;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
-use domain::policy::{Ask, Explanation, Issuer, PolicySet, check, duration, explain};
+use domain::policy::{Ask, Explanation, Issuer, PolicySet, duration, explain};
 
 use crate::args::name_and_value;
 use crate::context::Context;
@@ -22,12 +27,10 @@ use crate::render::count;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Check a policy set: every problem with its place, and its cases. Exit code 1 when something stands against it
-    Check {
-        /// The folder of the set
-        #[arg(default_value = "policies")]
-        folder: PathBuf,
-    },
+    /// Check a policy set: every problem with its place, lints and cases. Exit code 1 when something stands against it
+    Check(check::Check),
+    /// Run the cases of a policy set. Exit code 1 when one fails
+    Test(test::Test),
     /// Show how the set decides about a token, every condition of it. Exit code 1 when it denies
     Explain(Box<Explain>),
     /// Decide the set's invariants over every token that its issuers can make. Exit code 1 when one does not hold
@@ -73,15 +76,8 @@ pub(crate) struct Explain {
 /// The exit code: 0 when the set is sound, or allows.
 pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
     match policy {
-        Policy::Check { folder } => {
-            let report = check(read_folder(&folder)?);
-            if context.out.is_json() {
-                context.out.json(&report)?;
-            } else {
-                show::report(context, &folder, &report)?;
-            }
-            Ok(u8::from(!report.is_clean()))
-        }
+        Policy::Check(check) => check::run(context, &check),
+        Policy::Test(test) => test::run(context, &test),
         Policy::Prove(ask) => prove::run(context, &ask),
         Policy::Diff(ask) => diff::run(context, &ask),
         Policy::Explain(ask) => {

@@ -5,6 +5,7 @@
 mod broker;
 mod exec;
 mod exec_signals;
+mod findings;
 mod operators;
 mod policy;
 mod proofs;
@@ -13,3 +14,4 @@ mod refusals;
 mod run;
 mod sessions;
 mod tls;
+mod unsafe_sets;

@@ -4,7 +4,10 @@ use serde::Serialize;
 
 use super::decide::{Ask, decide};
 use super::explain::{Explanation, explain};
+use super::finding::Finding;
+use super::lint;
 use super::problem::{Place, Problem, SourceFile};
+use super::prove::{Proof, prove};
 use super::set::{Case, Expect, PolicySet};
 use crate::claims::{Claims, Json};
 
@@ -26,38 +29,57 @@ pub struct CaseOutcome {
 pub struct Report {
     /// Why the set cannot be loaded.
     pub problems: Vec<Problem>,
+    pub lints: Vec<Finding>,
     pub cases: Vec<CaseOutcome>,
-    /// Invariants are read and typed here. To prove them is another verb's work; until it has run they bind nobody.
-    pub invariants_unproven: usize,
+    /// Every invariant, decided over all tokens.
+    pub proofs: Vec<Proof>,
     /// The loaded set, when it has no problems.
     #[serde(skip)]
     pub set: Option<PolicySet>,
 }
 
 impl Report {
-    /// Whether the set may become active.
-    pub fn is_clean(&self) -> bool {
-        self.set.is_some() && self.cases.iter().all(|case| case.passed)
+    /// Whether the set may become active; a strict check minds warnings too.
+    pub fn is_sound(&self, strict: bool) -> bool {
+        self.set.is_some() && !self.findings().iter().any(|finding| finding.refuses(strict))
     }
 
-    /// Everything that stands against the set, failed cases included, with its place.
-    pub fn findings(&self) -> Vec<Problem> {
-        let failed = self.cases.iter().filter(|case| !case.passed).map(|case| {
-            let message = format!("the case `{}` expects {} and gets {}", case.name, case.expected, case.got);
-            Problem::at(&case.place, "case-failed", message)
-        });
-        self.problems.iter().cloned().chain(failed).collect()
+    /// Everything that there is to say about the set, what it accepts included, in the order of files and lines.
+    pub fn findings(&self) -> Vec<Finding> {
+        let problems = self.problems.iter().cloned().map(Finding::from);
+        let failed = self.cases.iter().filter(|case| !case.passed).map(|case| Finding::from(case.problem()));
+        let broken = self.proofs.iter().filter_map(Proof::problem).map(Finding::from);
+        let mut findings: Vec<Finding> = problems.chain(failed).chain(broken).chain(self.lints.iter().cloned()).collect();
+        findings.sort_by(|a, b| (&a.place, a.severity, a.rule).cmp(&(&b.place, b.severity, b.rule)));
+        findings
+    }
+
+    /// What keeps the set from becoming active.
+    pub fn errors(&self) -> Vec<Problem> {
+        self.findings().into_iter().filter(|finding| finding.refuses(false)).map(Problem::from).collect()
     }
 }
 
-/// Loads the files and runs the cases.
+impl CaseOutcome {
+    fn problem(&self) -> Problem {
+        let message = format!("the case `{}` expects {} and gets {}", self.name, self.expected, self.got);
+        let problem = Problem::at(&self.place, "case-failed", message);
+        let why = self.explanation.as_ref().map(|explanation| explanation.summary.clone());
+        match why {
+            Some(why) => problem.help(format!("{why} `daypass policy explain --case` shows every condition")),
+            None => problem,
+        }
+    }
+}
+
+/// Loads the files, runs the lints and the cases, proves the invariants.
 pub fn check(files: Vec<SourceFile>) -> Report {
     match PolicySet::load(files) {
         Ok(set) => {
-            let cases = run_cases(&set);
-            Report { problems: Vec::new(), cases, invariants_unproven: set.invariants().len(), set: Some(set) }
+            let (lints, cases) = (lint::run(&set), run_cases(&set));
+            Report { problems: Vec::new(), lints, cases, proofs: prove(&set), set: Some(set) }
         }
-        Err(problems) => Report { problems, cases: Vec::new(), invariants_unproven: 0, set: None },
+        Err(problems) => Report { problems, lints: Vec::new(), cases: Vec::new(), proofs: Vec::new(), set: None },
     }
 }
 

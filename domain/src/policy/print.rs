@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::duration;
 use super::pattern::{Condition, Pattern};
 use super::problem::{Place, SourceFile};
-use super::set::{Bound, Case, Expect, Invariant, Issuer, Owner, PolicySet, Role};
+use super::set::{Accept, Bound, Case, Expect, Invariant, Issuer, Owner, PolicySet, Role};
 use crate::claims::Json;
 use crate::issuers::generic;
 
@@ -115,6 +115,7 @@ fn issuer(issuer: &Issuer) -> String {
     text(&mut out, "ca_file", issuer.ca_file.as_deref());
     line(&mut out, "allow_private_network", issuer.allow_private_network);
     line(&mut out, "enabled", issuer.enabled);
+    accept(&mut out, &issuer.accept);
     if let Some(generic) = issuer.kind.schema() {
         schema(&mut out, &issuer.name, generic);
     }
@@ -150,6 +151,7 @@ fn role(role: &Role) -> String {
     line(&mut out, "token_uses", role.token_uses);
     line(&mut out, "max_leases", role.max_leases);
     line(&mut out, "shadow", role.shadow);
+    accept(&mut out, &role.accept);
     for row in &role.rows {
         put(&mut out, format_args!("\n[[role.{name}.allow]]\n"));
         line(&mut out, "issuer", quoted(&row.issuer));
@@ -159,6 +161,7 @@ fn role(role: &Role) -> String {
                 row.waive.iter().map(|(name, reason)| format!("{} = {}", key(name), quoted(reason))).collect();
             line(&mut out, "waive", format_args!("{{ {} }}", waived.join(", ")));
         }
+        accept(&mut out, &row.accept);
     }
     for credential in &role.credentials {
         put(&mut out, format_args!("\n[role.{name}.credential.{}]\n", key(&credential.name)));
@@ -171,8 +174,17 @@ fn role(role: &Role) -> String {
         for (name, value) in params.map(|(name, value)| (name.as_str(), value)).collect::<BTreeMap<_, _>>() {
             line(&mut out, name, param(value));
         }
+        accept(&mut out, &credential.accept);
     }
     out
+}
+
+/// Accepted findings decide whether a set may become active, and their reasons are what its reviewers signed: they are part of
+/// the hash, as the reasons of waivers are. A set that accepts nothing has the hash that it had before there were findings.
+fn accept(out: &mut String, accepted: &[Accept]) {
+    if !accepted.is_empty() {
+        line(out, "accept", table(accepted.iter().map(|accept| (accept.lint.as_str(), quoted(&accept.reason)))));
+    }
 }
 
 fn conditions(out: &mut String, conditions: &[Condition]) {
@@ -238,8 +250,13 @@ fn case(case: &Case) -> String {
     let mut out = "[[case]]\n".to_owned();
     text(&mut out, "name", Some(&case.name));
     text(&mut out, "issuer", Some(&case.issuer));
-    line(&mut out, "claims", table(case.claims.iter().map(|(name, value)| (name.as_str(), json(value)))));
-    line(&mut out, "without", list(case.without.iter().map(String::as_str)));
+    let claims = table(case.claims.iter().map(|(name, value)| (name.as_str(), json(value))));
+    if case.whole {
+        line(&mut out, "token", claims);
+    } else {
+        line(&mut out, "claims", claims);
+        line(&mut out, "without", list(case.without.iter().map(String::as_str)));
+    }
     text(&mut out, "role", case.role.as_deref());
     line(&mut out, "credentials", list(case.credentials.iter().map(String::as_str)));
     if let Some(ttl) = case.ttl {

@@ -1,5 +1,7 @@
 //! What is wrong with a policy set, and where.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One file of a policy set.
@@ -19,6 +21,9 @@ pub struct Place {
     pub end_line: usize,
     pub end_column: usize,
 }
+
+/// Where the keys of a table stand, each with its value; a key of an inner `waive` table as `waive.NAME`.
+pub type Places = BTreeMap<String, Place>;
 
 /// One reason why a set is refused.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

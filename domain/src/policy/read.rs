@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{Place, Problem, SourceFile};
+use super::problem::{Place, Places, Problem, SourceFile};
 
 /// A value with the stretch of text it was read from.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
@@ -30,6 +30,20 @@ impl<'a> Reader<'a> {
         let (line, column) = self.position(span.start);
         let (end_line, end_column) = self.position(span.end.max(span.start));
         Place { file: self.file.path.clone(), line, column, end_line, end_column }
+    }
+
+    /// Where the keys of `table` and of its `waive` table stand.
+    pub(super) fn places(&self, table: &DeTable<'_>) -> Places {
+        let mut places = Places::new();
+        for (key, node) in table {
+            let name = key.get_ref();
+            places.insert(name.to_string(), self.place(&(key.span().start..node.span().end)));
+            if let (true, Some(inner)) = (*name == "waive", node.get_ref().as_table()) {
+                let of = |key: &Spanned<_>, node: &Node<'_>| self.place(&(key.span().start..node.span().end));
+                places.extend(inner.iter().map(|(key, node)| (format!("waive.{}", key.get_ref()), of(key, node))));
+            }
+        }
+        places
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::lint::LINTS;
 use super::load::{TABLES, cases, issuers, owners, roles};
 use super::set::Algorithm;
 use crate::credentials::engine::{Engine, Field, Shape};
@@ -88,6 +89,7 @@ fn issuer() -> Value {
         "allow_private_network" => json!({"type": "boolean"}),
         "enabled" => told(&json!({"type": "boolean"}), "false switches the issuer and all that it vouched for off."),
         "required" => refer("texts"),
+        "accept" => accepted(),
         "claims" => json!({"type": "object", "additionalProperties": claim_of_schema()}),
         "job" => object(generic::JOB_KEYS, &[], |_| text()),
         _ => json!(true),
@@ -116,6 +118,7 @@ fn claim_of_schema() -> Value {
 fn role() -> Value {
     object(roles::KEYS, &["allow", "credential"], |key| match key {
         "description" => text(),
+        "accept" => accepted(),
         "ttl" => told(&refer("duration"), "The most that a credential of the role lives."),
         "session_ttl" => refer("duration"),
         "token_uses" => {
@@ -131,6 +134,16 @@ fn role() -> Value {
         }
         _ => json!(true),
     })
+}
+
+fn reason() -> Value {
+    told(&json!({"type": "string", "pattern": r"\S"}), "The reason.")
+}
+
+/// Findings that the set lets stand.
+fn accepted() -> Value {
+    let lints: Vec<&str> = LINTS.iter().map(|lint| lint.name).collect();
+    object(&lints, &[], |_| reason())
 }
 
 /// Conditions on the claims of every kind, and on the claims that generic issuers describe.
@@ -183,7 +196,8 @@ fn row() -> Value {
     let waivable: Vec<&str> = [roles::NO_PROJECT_PIN, roles::NO_CODE_GATE].into_iter().chain(vetoes).collect();
     conditions(roles::ROW_KEYS, &["issuer"], |key| match key {
         "issuer" => refer("name"),
-        "waive" => object(&waivable, &[], |_| told(&json!({"type": "string", "pattern": r"\S"}), "The reason.")),
+        "waive" => object(&waivable, &[], |_| reason()),
+        "accept" => accepted(),
         _ => json!(true),
     })
 }
@@ -203,6 +217,7 @@ fn parameters(engine: &dyn Engine) -> Value {
     object(&keys, &required, |key| match fields.iter().find(|field| field.name == key) {
         Some(field) => parameter(engine, field),
         None if key == "ttl" => refer("duration"),
+        None if key == "accept" => accepted(),
         None => json!(true),
     })
 }
@@ -252,6 +267,7 @@ fn case() -> Value {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     let mut case = object(cases::CASE_KEYS, &["name", "issuer", "expect"], |key| match key {
         "claims" => told(&json!({"type": "object"}), "What differs from the sample token of the issuer's kind."),
+        "token" => told(&json!({"type": "object"}), "All claims of the token, instead of those that differ from the sample."),
         "without" | "credentials" => refer("texts"),
         "issuer" | "role" => refer("name"),
         "ttl" => refer("duration"),

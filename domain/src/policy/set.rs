@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::pattern::{Condition, Pattern};
-use super::problem::{Place, Problem, SourceFile};
+use super::problem::{Place, Places, Problem, SourceFile};
 use super::table::Table;
 use crate::claims::{Claims, Json};
 use crate::credentials::engine::{Engine, Reach};
@@ -49,6 +49,17 @@ pub struct Issuer {
     pub allow_private_network: bool,
     /// The kill switch.
     pub enabled: bool,
+    pub accept: Vec<Accept>,
+    pub keys: Places,
+    pub place: Place,
+}
+
+/// A finding that the set lets stand, with the reason. It changes no decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Accept {
+    /// The name of the lint.
+    pub lint: String,
+    pub reason: String,
     pub place: Place,
 }
 
@@ -114,6 +125,9 @@ pub struct Role {
     pub rows: Vec<Row>,
     /// By name.
     pub credentials: Vec<Credential>,
+    /// What is accepted of the role, its rows and its credentials.
+    pub accept: Vec<Accept>,
+    pub keys: Places,
     pub place: Place,
 }
 
@@ -129,6 +143,8 @@ pub struct Row {
     pub conditions: Vec<Condition>,
     /// Reason by the name of the veto or rule that is lifted.
     pub waive: BTreeMap<String, String>,
+    pub accept: Vec<Accept>,
+    pub keys: Places,
     pub place: Place,
 }
 
@@ -141,6 +157,8 @@ pub struct Credential {
     pub params: Value,
     pub ttl: Option<Duration>,
     pub(super) holes: Vec<Hole>,
+    pub accept: Vec<Accept>,
+    pub keys: Places,
     pub place: Place,
 }
 
@@ -189,6 +207,8 @@ pub struct Owner {
 pub struct Case {
     pub name: String,
     pub issuer: String,
+    /// The claims are the whole token but for its `iss` and `aud`, instead of a change to the issuer's sample.
+    pub whole: bool,
     /// Put into the issuer's sample token.
     pub claims: Vec<(String, Json)>,
     /// Taken out of it.
@@ -291,9 +311,9 @@ impl Credential {
 }
 
 impl Case {
-    /// The whole token: the issuer's sample with what the case says.
+    /// The token: the issuer's sample with what the case says, or what the case says alone.
     pub fn token(&self, issuer: &Issuer) -> Claims {
-        let mut claims = issuer.kind.sample();
+        let mut claims = if self.whole { Claims::default() } else { issuer.kind.sample() };
         claims.put("iss", Json::from(issuer.url.as_str()));
         claims.put("aud", Json::from(issuer.audience.as_str()));
         for (name, value) in &self.claims {

@@ -6,10 +6,12 @@ use super::*;
 use crate::claims::Claims;
 use crate::refusal::Refusal;
 
+mod accepting;
 mod conditions;
 mod globs;
 mod hashes;
 mod limits;
+mod lints;
 mod loading;
 mod monotone;
 mod near_misses;

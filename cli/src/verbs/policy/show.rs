@@ -1,72 +1,113 @@
-//! Reports for people, and for the annotations of a GitHub job.
+//! Reports for people.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
-use domain::policy::{Problem, Report};
+use anstyle::Style;
+use domain::policy::{CaseOutcome, Finding, Severity};
 
+use super::check::Checked;
+use super::{annotations, snippet};
 use crate::context::Context;
-use crate::deliver::github::escape;
 use crate::explanation::Explanation;
 use crate::failure::Result;
-use crate::render::{BAD, FAINT, GOOD, STRONG, clean, count};
+use crate::render::{BAD, FAINT, GOOD, NOTE, STRONG, WARNING, clean, count};
 
-pub(super) fn report(context: &Context, folder: &Path, report: &Report) -> Result<()> {
+/// Every finding with its line, every failed case with its explanation, and a line that sums up.
+pub(super) fn report(context: &Context, checked: &Checked) -> Result<()> {
     let mut text = String::new();
-    let findings = report.findings();
-    for problem in &findings {
-        let Problem { file, line, column, message, rule, .. } = problem;
-        let place = folder.join(file);
-        let _ =
-            writeln!(text, "{STRONG}{}:{line}:{column}{STRONG:#}: {} {FAINT}[{rule}]{FAINT:#}", place.display(), clean(message));
-        if let Some(help) = &problem.help {
-            let _ = writeln!(text, "  {}", clean(help));
-        }
-        if context.env.in_github() {
-            let _ = writeln!(text, "{}", annotation(&place, problem));
-        }
+    for finding in checked.findings.iter().filter(|finding| finding.accepted.is_none()) {
+        describe(&mut text, checked, finding);
     }
-    for case in report.cases.iter().filter(|case| !case.passed) {
-        if let Some(explanation) = &case.explanation {
-            let _ = writeln!(text, "\n{STRONG}{}{STRONG:#}", clean(&case.name));
-            Explanation::of(explanation)?.describe(&mut text);
-        }
+    failed(&mut text, &checked.report.cases)?;
+    if context.env.in_github() {
+        text.push_str(&annotations::all(checked));
     }
-    match &report.set {
-        Some(set) => {
-            let passed = report.cases.iter().filter(|case| case.passed).count();
-            let style = if report.is_clean() { GOOD } else { BAD };
-            let hash = set.hash().iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-            let _ = writeln!(
-                text,
-                "{style}{passed} of {} {}{style:#}; {}, {}, {} (not proven here)\n{FAINT}set {hash}{FAINT:#}",
-                count(report.cases.len(), "case"),
-                if passed == 1 { "holds" } else { "hold" },
-                count(set.issuers().len(), "issuer"),
-                count(set.roles().len(), "role"),
-                count(report.invariants_unproven, "invariant"),
-            );
-        }
-        None => {
-            let _ = writeln!(text, "{BAD}{}{BAD:#}; the set cannot be loaded", count(findings.len(), "problem"));
-        }
-    }
+    summary(&mut text, checked);
     context.out.text(&text)
 }
 
-/// Shows a problem beside its line in a pull request.
-fn annotation(place: &Path, problem: &Problem) -> String {
-    let property = |text: &str| escape(text).replace(':', "%3A").replace(',', "%2C");
-    format!(
-        "::error file={},line={},endLine={},col={},title={}::{}",
-        property(&place.display().to_string()),
-        problem.line,
-        problem.end_line,
-        problem.column,
-        property(problem.rule),
-        escape(&problem.to_string()).as_str(),
-    )
+fn describe(text: &mut String, checked: &Checked, finding: &Finding) {
+    let Finding { severity, rule, place, message, help, .. } = finding;
+    let style = style(*severity);
+    let margin = place.line.to_string().len();
+    let path = checked.folder.join(&place.file);
+    let _ = writeln!(text, "{style}{}[{rule}]{style:#}{STRONG}: {}{STRONG:#}", severity.as_str(), clean(message));
+    let _ = writeln!(
+        text,
+        "{:margin$}{FAINT}-->{FAINT:#} {}:{}:{}",
+        "",
+        clean(&path.display().to_string()),
+        place.line,
+        place.column
+    );
+    if let Some(snippet) = snippet::of(&checked.files, place) {
+        let _ = writeln!(text, "{:margin$} {FAINT}|{FAINT:#}", "");
+        let _ = writeln!(text, "{FAINT}{} |{FAINT:#} {}", place.line, snippet.line);
+        let (indent, marks) = (" ".repeat(snippet.indent), "^".repeat(snippet.length));
+        let _ = writeln!(text, "{:margin$} {FAINT}|{FAINT:#} {indent}{style}{marks}{style:#}", "");
+    }
+    if let Some(help) = help {
+        let _ = writeln!(text, "{:margin$} {FAINT}={FAINT:#} {STRONG}help{STRONG:#}: {}", "", clean(help));
+    }
+    text.push('\n');
+}
+
+const fn style(severity: Severity) -> Style {
+    match severity {
+        Severity::Error => BAD,
+        Severity::Warning => WARNING,
+        Severity::Note => NOTE,
+    }
+}
+
+/// Why cases came out as they did.
+pub(super) fn failed(text: &mut String, cases: &[CaseOutcome]) -> Result<()> {
+    for case in cases.iter().filter(|case| !case.passed) {
+        if let Some(explanation) = &case.explanation {
+            let (name, expected, got) = (clean(&case.name), &case.expected, &case.got);
+            let _ = writeln!(text, "{STRONG}{name}{STRONG:#} expects {expected} and gets {got}:");
+            Explanation::of(explanation)?.describe(text);
+            text.push('\n');
+        }
+    }
+    Ok(())
+}
+
+fn summary(text: &mut String, checked: &Checked) {
+    let counted = [
+        (checked.count(Severity::Error), "error", BAD),
+        (checked.count(Severity::Warning), "warning", WARNING),
+        (checked.count(Severity::Note), "note", NOTE),
+    ];
+    let verdict = match (&checked.report.set, checked.is_sound()) {
+        (None, _) => format!("{BAD}the set cannot be loaded{BAD:#}"),
+        (Some(_), false) => format!("{BAD}the set is refused{BAD:#}"),
+        (Some(_), true) => format!("{GOOD}the set is sound{GOOD:#}"),
+    };
+    let mut parts: Vec<String> = counted
+        .iter()
+        .filter(|(n, _, _)| *n > 0)
+        .map(|(n, noun, style)| format!("{style}{}{style:#}", count(*n, noun)))
+        .collect();
+    if checked.accepted() > 0 {
+        parts.push(format!("{} accepted", checked.accepted()));
+    }
+    if let Some(set) = &checked.report.set {
+        parts.push(cases(&checked.report.cases));
+        parts.push(count(set.issuers().len(), "issuer"));
+        parts.push(count(set.roles().len(), "role"));
+        let held = checked.report.proofs.iter().filter(|proof| proof.holds()).count();
+        let invariants = count(checked.report.proofs.len(), "invariant");
+        parts.push(format!("{held} of {invariants} proven"));
+    }
+    let _ = writeln!(text, "{verdict}: {}", parts.join(", "));
+    if let Some(hash) = checked.hash() {
+        let _ = writeln!(text, "{FAINT}set {hash}{FAINT:#}");
+    }
+}
+
+/// How many cases hold, in words.
+pub(super) fn cases(cases: &[CaseOutcome]) -> String {
+    let passed = cases.iter().filter(|case| case.passed).count();
+    format!("{passed} of {} {}", count(cases.len(), "case"), if passed == 1 { "holds" } else { "hold" })
 }

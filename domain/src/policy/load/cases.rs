@@ -4,8 +4,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::{Context, conditions, json, roles};
-use crate::claims::Json;
-use crate::issuers::issuer::{Kind, REGISTERED};
+use crate::claims::{Claims, Json};
+use crate::issuers::issuer::{Claim, Kind, REGISTERED, Type};
 use crate::policy::pattern::{Pattern, typed};
 use crate::policy::read::Reader;
 use crate::policy::set::{Bound, Case, Expect, Invariant};
@@ -13,7 +13,7 @@ use crate::refusal::Code;
 
 pub(in crate::policy) const INVARIANT_KEYS: &[&str] = &["name", "issuer", "never", "only"];
 pub(in crate::policy) const CASE_KEYS: &[&str] =
-    &["name", "issuer", "claims", "without", "role", "credentials", "ttl", "expect", "code"];
+    &["name", "issuer", "claims", "without", "token", "role", "credentials", "ttl", "expect", "code"];
 
 pub(super) fn invariants(reader: &Reader<'_>, document: &DeTable<'_>, context: &Context<'_>, invariants: &mut Vec<Invariant>) {
     let Some(node) = document.get("invariant") else { return };
@@ -71,7 +71,13 @@ pub(super) fn cases(reader: &Reader<'_>, document: &DeTable<'_>, context: &Conte
         let issuer = reader.text(table, "issuer");
         let kind = issuer.as_ref().and_then(|issuer| roles::kind(reader, issuer, context));
         let expect = expect(reader, table, &span);
-        let claims = kind.map_or_else(Vec::new, |kind| claims(reader, table, kind));
+        let whole = table.contains_key("token");
+        if whole && (table.contains_key("claims") || table.contains_key("without")) {
+            let message = "a case has a whole `token`, or `claims` and `without` over the issuer's sample; not both";
+            reader.report(reader.problem(&span, "case", message));
+        }
+        let of = if whole { "token" } else { "claims" };
+        let claims = kind.map_or_else(Vec::new, |kind| claims(reader, table, of, kind));
         let without = reader.texts(table, "without");
         let sound = |name: &Spanned<String>| {
             let registered = REGISTERED.iter().any(|(known, _)| known == name.get_ref());
@@ -85,26 +91,52 @@ pub(super) fn cases(reader: &Reader<'_>, document: &DeTable<'_>, context: &Conte
         let ttl = reader.duration(table, "ttl").map(Spanned::into_inner);
         if let Some(((name, issuer), expect)) = name.zip(issuer).zip(expect) {
             let (name, issuer) = (name.into_inner(), issuer.into_inner());
-            cases.push(Case { name, issuer, claims, without, role, credentials, ttl, expect, place });
+            cases.push(Case { name, issuer, whole, claims, without, role, credentials, ttl, expect, place });
         }
     }
 }
 
-fn claims(reader: &Reader<'_>, table: &DeTable<'_>, kind: &dyn Kind) -> Vec<(String, Json)> {
-    let Some(table) = table.get("claims").and_then(|node| reader.table(node, "claims")) else { return Vec::new() };
+fn claims(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, kind: &dyn Kind) -> Vec<(String, Json)> {
+    let Some(table) = table.get(of).and_then(|node| reader.table(node, of)) else { return Vec::new() };
     let mut claims = Vec::new();
     for (key, node) in table {
         let name = key.get_ref().to_string();
+        let wrong = |name: &str, ty| reader.wrong_type(node, name, &format!("a {} as the tokens carry it", word(ty)));
+        // A whole token nests as tokens do, so that what the schema reaches by pointers is found below its outer name.
+        let below = if of == "token" && kind.claim(&name).is_none() { nested(kind, &name) } else { Vec::new() };
+        if !below.is_empty() {
+            let Some(value) = json(node.get_ref()) else {
+                wrong(&name, Type::Object);
+                continue;
+            };
+            let token = Claims::default().with(&name, value.clone());
+            match below.iter().find(|claim| token.get(&claim.name).is_some_and(|value| !typed(claim.ty, value))) {
+                Some(claim) => wrong(&claim.name, claim.ty),
+                None => claims.push((name, value)),
+            }
+            continue;
+        }
         let registered = REGISTERED.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty);
         let ty = registered.or_else(|| conditions::known(reader, &key.span(), &name, kind, &[]).map(|claim| claim.ty));
         let Some(ty) = ty else { continue };
         match json(node.get_ref()).filter(|value| typed(ty, value)) {
             Some(value) => claims.push((name, value)),
-            None => reader.wrong_type(node, &name, &format!("a {} as the tokens carry it", format!("{ty:?}").to_lowercase())),
+            None => wrong(&name, ty),
         }
     }
     claims.sort_by(|a, b| a.0.cmp(&b.0));
     claims
+}
+
+fn word(ty: Type) -> String {
+    format!("{ty:?}").to_lowercase()
+}
+
+/// The claims that a kind reaches by pointers through the outer claim `name`.
+fn nested<'k>(kind: &'k dyn Kind, name: &str) -> Vec<&'k Claim> {
+    let head = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+    let below = |claim: &str| claim.strip_prefix(&head).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    kind.claims().iter().filter(|claim| below(&claim.name)).collect()
 }
 
 fn expect(reader: &Reader<'_>, table: &DeTable<'_>, span: &std::ops::Range<usize>) -> Option<Expect> {

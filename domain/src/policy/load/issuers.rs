@@ -26,6 +26,7 @@ pub(in crate::policy) const KEYS: &[&str] = &[
     "ca_file",
     "allow_private_network",
     "enabled",
+    "accept",
 ];
 pub(in crate::policy) const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim"];
 pub(in crate::policy) const CLAIM_KEYS: &[&str] = &["type", "presence", "case", "class", "personal"];
@@ -108,6 +109,8 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, known: &mut BTre
             ca_file: text("ca_file"),
             allow_private_network,
             enabled,
+            accept: super::accept::read(reader, table),
+            keys: reader.places(table),
             place,
         });
     }

@@ -1,5 +1,6 @@
 //! From files to a sound set, or to everything that is wrong with them.
 
+mod accept;
 pub(super) mod cases;
 mod conditions;
 pub(super) mod issuers;

@@ -8,7 +8,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Context, conditions, named};
+use super::{Context, accept, conditions, named};
 use crate::credentials::engine::{Engine, Field, Shape};
 use crate::credentials::template::Template;
 use crate::credentials::{ENGINES, by_name};
@@ -22,11 +22,11 @@ pub(in crate::policy) const NO_PROJECT_PIN: &str = "no-project-pin";
 pub(in crate::policy) const NO_CODE_GATE: &str = "no-code-gate";
 
 pub(in crate::policy) const KEYS: &[&str] =
-    &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "allow", "credential"];
+    &["description", "ttl", "session_ttl", "token_uses", "max_leases", "shadow", "accept", "allow", "credential"];
 /// The keys of a row that are no claims.
-pub(in crate::policy) const ROW_KEYS: &[&str] = &["issuer", "waive"];
+pub(in crate::policy) const ROW_KEYS: &[&str] = &["issuer", "waive", "accept"];
 /// The keys of a credential that are no parameters.
-pub(in crate::policy) const CREDENTIAL_KEYS: &[&str] = &["engine", "ttl"];
+pub(in crate::policy) const CREDENTIAL_KEYS: &[&str] = &["engine", "ttl", "accept"];
 const TTL: Duration = Duration::from_mins(15);
 const SESSION_TTL: Duration = Duration::from_hours(1);
 const LONGEST: Duration = Duration::from_hours(24);
@@ -59,6 +59,8 @@ pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, context: &Contex
             shadow: reader.flag(table, "shadow").unwrap_or(false),
             rows,
             credentials,
+            accept: accept::read(reader, table),
+            keys: reader.places(table),
             name,
             place,
         });
@@ -91,9 +93,11 @@ fn rows(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &Range<usize>,
         rows.push(Row {
             issuer: issuer.into_inner(),
             issuer_at: usize::MAX,
-            whole: conditions.len() + usize::from(row.contains_key("waive")) + 1 == row.len(),
+            whole: conditions.len() + ROW_KEYS.iter().filter(|key| row.contains_key(**key)).count() == row.len(),
             conditions,
             waive: waivers(reader, row, kind),
+            accept: accept::read(reader, row),
+            keys: reader.places(row),
             place: reader.place(&span),
         });
     }
@@ -166,7 +170,8 @@ fn credentials(
             reader.report(reader.problem(&at, "ttl", message));
         }
         if let Some((params, holes)) = params(reader, table, engine, &of, &span, kinds) {
-            credentials.push(Credential { name, engine, params, ttl, holes, place });
+            let (accept, keys) = (accept::read(reader, table), reader.places(table));
+            credentials.push(Credential { name, engine, params, ttl, holes, accept, keys, place });
         }
     }
     credentials.sort_by(|a, b| a.name.cmp(&b.name));

@@ -11,7 +11,7 @@ use super::solver::{Choice, Lit, Model, Solver, State};
 use super::tokens::{Tokens, Unclear, negated};
 use super::witness::{Change, allowed, token};
 use crate::claims::Claims;
-use crate::policy::problem::Place;
+use crate::policy::problem::{Place, Problem};
 use crate::policy::set::{Bound, Invariant, Issuer, PolicySet, Role};
 
 /// What came of one invariant.
@@ -65,7 +65,47 @@ impl Proof {
     pub const fn holds(&self) -> bool {
         matches!(self.outcome, Outcome::Holds { .. })
     }
+
+    /// What stands against the set, if it does not hold.
+    pub fn problem(&self) -> Option<Problem> {
+        let name = &self.invariant;
+        match &self.outcome {
+            Outcome::Holds { .. } => None,
+            Outcome::Undecided { reason } => {
+                let message = format!("whether the invariant `{name}` holds could not be decided: {reason}");
+                Some(Problem::at(&self.place, UNDECIDED, message))
+            }
+            Outcome::Broken { counterexamples, also } => {
+                let roles: Vec<&str> =
+                    counterexamples.iter().map(|shown| shown.role.as_str()).chain(also.iter().map(String::as_str)).collect();
+                let message = format!("the invariant `{name}` does not hold: {} can be had against it", listed(&roles));
+                let problem = Problem::at(&self.place, BROKEN, message);
+                let Some(first) = counterexamples.first() else { return Some(problem) };
+                let place = &first.place;
+                Some(
+                    problem.help(format!(
+                        "see {}:{}; {}; `daypass policy prove` shows a token",
+                        place.file, place.line, first.because
+                    )),
+                )
+            }
+        }
+    }
 }
+
+/// The first few names of many.
+fn listed(roles: &[&str]) -> String {
+    let mut names: Vec<String> = roles.iter().map(|role| format!("`{role}`")).collect();
+    names.dedup();
+    let more = names.len().saturating_sub(3);
+    names.truncate(3);
+    let names = names.join(", ");
+    if more == 0 { names } else { format!("{names} and {more} more") }
+}
+
+/// The rules of what is found here.
+const BROKEN: &str = "invariant-broken";
+const UNDECIDED: &str = "invariant-undecided";
 
 /// Tokens shown for one invariant.
 const SHOWN: usize = 16;

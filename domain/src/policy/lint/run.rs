@@ -1,0 +1,98 @@
+//! Runs every lint over a set, and matches what they find against what the set accepts.
+
+use super::look::{CredentialView, Found, Over, rows};
+use super::{LINTS, Lint};
+use crate::policy::finding::{Finding, Severity};
+use crate::policy::problem::{Place, Places};
+use crate::policy::set::{Accept, PolicySet};
+
+/// The finding of an acceptance that nothing needs. It is no lint: what would accept it is itself unused.
+pub const UNUSED_ACCEPT: &str = "unused-accept";
+
+/// Where a finding may be accepted, nearest table first.
+type Accepts<'a> = [&'a [Accept]; 2];
+
+/// Everything that the lints find, accepted or not, in the order of files and lines.
+pub(in crate::policy) fn run(set: &PolicySet) -> Vec<Finding> {
+    let mut notes = Notes { findings: Vec::new(), used: Vec::new() };
+    for lint in LINTS.iter().copied() {
+        match lint.look {
+            Over::Issuers(look) => {
+                for issuer in &set.issuers {
+                    notes.add(lint, look(set, issuer), (&issuer.place, &issuer.keys), [&issuer.accept, &[]]);
+                }
+            }
+            Over::Roles(look) => {
+                for role in &set.roles {
+                    notes.add(lint, look(set, role), (&role.place, &role.keys), [&role.accept, &[]]);
+                }
+            }
+            Over::Rows(look) => {
+                for row in set.roles.iter().flat_map(|role| rows(set, role)) {
+                    notes.add(lint, look(&row), (&row.row.place, &row.row.keys), [&row.row.accept, &row.role.accept]);
+                }
+            }
+            Over::Credentials(look) => {
+                for role in &set.roles {
+                    for credential in &role.credentials {
+                        let found = look(&CredentialView { set, role, credential });
+                        notes.add(lint, found, (&credential.place, &credential.keys), [&credential.accept, &role.accept]);
+                    }
+                }
+            }
+            Over::Set(look) => {
+                for (place, found) in look(set) {
+                    notes.add(lint, vec![found], (&place, &Places::new()), [&[], &[]]);
+                }
+            }
+        }
+    }
+    let Notes { mut findings, used } = notes;
+    findings.extend(accepted(set).filter(|accept| !used.contains(&accept.place)).map(unused));
+    findings.sort_by(|a, b| (&a.place, a.severity, a.rule).cmp(&(&b.place, b.severity, b.rule)));
+    findings
+}
+
+#[derive(Debug)]
+struct Notes {
+    findings: Vec<Finding>,
+    /// The places of acceptances that were needed.
+    used: Vec<Place>,
+}
+
+impl Notes {
+    fn add(&mut self, lint: &'static Lint, found: Vec<Found>, at: (&Place, &Places), accepts: Accepts<'_>) {
+        let accept = accepts.iter().copied().flatten().find(|accept| accept.lint == lint.name);
+        for Found { key, message, help, waived } in found {
+            self.used.extend(accept.map(|accept| accept.place.clone()));
+            self.findings.push(Finding {
+                severity: lint.severity,
+                rule: lint.name,
+                place: key.and_then(|key| at.1.get(&key)).unwrap_or(at.0).clone(),
+                message,
+                help: Some(help.unwrap_or_else(|| lint.remedy.to_owned())),
+                accepted: accept.map(|accept| accept.reason.clone()).or(waived),
+            });
+        }
+    }
+}
+
+fn accepted(set: &PolicySet) -> impl Iterator<Item = &Accept> {
+    let issuers = set.issuers.iter().flat_map(|issuer| &issuer.accept);
+    let roles = set.roles.iter().flat_map(|role| {
+        let rows = role.rows.iter().flat_map(|row| &row.accept);
+        role.accept.iter().chain(rows).chain(role.credentials.iter().flat_map(|credential| &credential.accept))
+    });
+    issuers.chain(roles)
+}
+
+fn unused(accept: &Accept) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        rule: UNUSED_ACCEPT,
+        place: accept.place.clone(),
+        message: format!("`{}` is accepted here, but nothing is found", accept.lint),
+        help: Some("take it out, so that it hides nothing later".to_owned()),
+        accepted: None,
+    }
+}
