@@ -33,7 +33,7 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     let ours = |it: &&crate::policy::pattern::Condition| row.claim(it).is_none_or(|claim| claim.class != Class::Anyone);
     for condition in row.row.conditions.iter().filter(ours) {
         let glob = condition.pattern.values().is_none();
-        for text in written(condition).into_iter().filter(|text| is_pattern(text) && !(glob && !is_regex(text))) {
+        for text in written(condition).into_iter().filter(|text| if glob { is_regex(text) } else { is_pattern(text) }) {
             found.push(Found::at(&condition.claim, format!("`{text}` in {} is compared letter by letter", row.name())));
         }
     }
