@@ -97,3 +97,19 @@ fn names_beside_their_ids_are_no_finding() {
     let run = format!("run_id = \"7\"\nref = \"refs/heads/main\"\n{waive}\n");
     assert_eq!(rules(&run), ["no-immutable-claim", "run-pin"]);
 }
+
+#[test]
+fn a_servers_own_address_is_the_audience_of_careless_jobs() {
+    let shared = |kind: &str, url: &str, audience: &str| {
+        let pins =
+            if kind == "gitlab" { "project_id = \"1\"\nref_path = \"refs/heads/main\"\nref_protected = \"true\"" } else { MAIN };
+        let row = format!("[[role.r.allow]]\nissuer = \"own\"\n{pins}\n");
+        let issuer = format!("[issuer.own]\nkind = \"{kind}\"\nurl = \"{url}\"\naudience = \"{audience}\"\n");
+        found(&format!("{issuer}{row}")).iter().any(|finding| finding.rule == "shared-audience")
+    };
+    assert!(shared("github", "https://ghes.acme.example/_services/token", "https://ghes.acme.example/acme"));
+    assert!(shared("github", "https://token.actions.acme.ghe.com", "https://acme.ghe.com/acme"));
+    assert!(shared("gitlab", "https://git.acme.example", "https://git.acme.example"));
+    assert!(!shared("gitlab", "https://git.acme.example", "https://git.acme.example:8443"));
+    assert!(!shared("github", "https://ghes.acme.example/_services/token", "https://daypass.acme.example"));
+}
