@@ -52,7 +52,7 @@ impl Finding {
     pub fn fingerprint(&self) -> String {
         let text = [self.rule, &self.place.file, &self.message].join("\n");
         let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-        hash.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+        crate::audit::hex(hash.as_ref().get(..16).unwrap_or_default())
     }
 }
 

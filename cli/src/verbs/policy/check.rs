@@ -53,7 +53,7 @@ impl Checked {
 
     /// The hash of the set in hexadecimal digits.
     pub(super) fn hash(&self) -> Option<String> {
-        self.report.set.as_ref().map(|set| set.hash().iter().map(|byte| format!("{byte:02x}")).collect())
+        self.report.set.as_ref().map(|set| domain::audit::hex(&set.hash()))
     }
 }
 

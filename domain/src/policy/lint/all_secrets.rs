@@ -34,10 +34,7 @@ path   = "shop/*"
 };
 
 fn look(view: &CredentialView<'_>) -> Vec<Found> {
-    let path = match view.credential.engine.reach(&view.credential.params) {
-        Reach::Secrets { path, .. } => path,
-        _ => return Vec::new(),
-    };
+    let Reach::Secrets { path, .. } = view.credential.engine.reach(&view.credential.params) else { return Vec::new() };
     let first = path.split('/').next().unwrap_or_default();
     if !first.contains('*') {
         return Vec::new();

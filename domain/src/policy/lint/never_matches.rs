@@ -2,8 +2,9 @@
 
 use super::look::{Found, Over, RowView};
 use super::possible::Known;
-use super::words::{is_odd, is_pattern, sentence, written};
+use super::words::{is_odd, mistaken, sentence, written};
 use super::{Lint, Severity};
+use crate::policy::pattern::Condition;
 
 pub(super) static LINT: Lint = Lint {
     name: "never-matches",
@@ -29,13 +30,17 @@ ref_protected = "true"
 };
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
-    let told_better = row.row.conditions.iter().flat_map(written).any(|text| is_pattern(text) || is_odd(text));
-    if told_better || !row.wrong_ref_forms().is_empty() {
+    let told_better = |it: &Condition| !mistaken(it).is_empty() || written(it).into_iter().any(is_odd);
+    if row.row.conditions.iter().any(told_better) || !row.wrong_ref_forms().is_empty() {
         return Vec::new();
     }
     let known = Known::new(&row.row.conditions);
-    let broken = row.issuer.kind.relations().iter().find(|relation| !known.allows(relation));
-    if let Some(relation) = broken {
+    let broken_by = |known: Known<'_>| {
+        // What a veto strikes is told by that.
+        let struck = row.issuer.kind.vetoes().iter().any(|veto| !row.waives(veto.name) && !known.can_pass(veto.passes));
+        row.issuer.kind.relations().iter().find(|relation| !struck && !known.allows(relation))
+    };
+    if let Some(relation) = broken_by(known) {
         let mut tests = relation.then.iter().chain(relation.when);
         let key = tests.find_map(|test| row.condition(test.claim)).map_or("", |it| &it.claim);
         return vec![Found::at(key, format!("no token satisfies {}: {}", row.name(), sentence(relation)))];
@@ -44,8 +49,7 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     for condition in &row.row.conditions {
         let values = condition.pattern.values().unwrap_or_default();
         for value in values.iter().filter(|_| values.len() > 1) {
-            let narrowed = known.with(&condition.claim, value);
-            if let Some(relation) = row.issuer.kind.relations().iter().find(|relation| !narrowed.allows(relation)) {
+            if let Some(relation) = broken_by(known.with(&condition.claim, value)) {
                 let message = format!("{value} stands in vain in {}: {}", row.name(), sentence(relation));
                 found.push(Found::at(&condition.claim, message));
             }

@@ -1,7 +1,7 @@
 //! A plain text is compared as it stands.
 
 use super::look::{Found, Over, RowView};
-use super::words::{is_pattern, is_regex, written};
+use super::words::mistaken;
 use super::{Lint, Severity};
 use crate::issuers::issuer::Class;
 
@@ -32,8 +32,7 @@ fn look(row: &RowView<'_>) -> Vec<Found> {
     let mut found = Vec::new();
     let ours = |it: &&crate::policy::pattern::Condition| row.claim(it).is_none_or(|claim| claim.class != Class::Anyone);
     for condition in row.row.conditions.iter().filter(ours) {
-        let glob = condition.pattern.values().is_none();
-        for text in written(condition).into_iter().filter(|text| is_pattern(text) && !(glob && !is_regex(text))) {
+        for text in mistaken(condition) {
             found.push(Found::at(&condition.claim, format!("`{text}` in {} is compared letter by letter", row.name())));
         }
     }

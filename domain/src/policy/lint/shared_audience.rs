@@ -1,6 +1,7 @@
 //! A token for everybody is a token for us too.
 
 use super::look::{Found, Over};
+use super::words::is_shared;
 use super::{Lint, Severity};
 use crate::policy::set::{Issuer, PolicySet};
 
@@ -26,8 +27,22 @@ audience = "https://daypass.acme.example"
 };
 
 fn look(_set: &PolicySet, issuer: &Issuer) -> Vec<Found> {
-    if !super::words::is_shared(&issuer.audience) {
-        return Vec::new();
+    let audience = issuer.audience.escape_debug();
+    if is_shared(&issuer.audience) {
+        return vec![Found::at("audience", format!("`{audience}` is the audience of another service"))];
     }
-    vec![Found::at("audience", format!("`{}` is the audience of another service", issuer.audience.escape_debug()))]
+    if is_default(issuer) {
+        return vec![Found::at(
+            "audience",
+            format!("`{audience}` is what tokens of `{}` say when a job asks for none", issuer.name),
+        )];
+    }
+    Vec::new()
+}
+
+/// Servers put their own address into tokens for which the job named no audience.
+fn is_default(issuer: &Issuer) -> bool {
+    let server = issuer.url.replacen("https://token.actions.", "https://", 1);
+    let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+    origin(&server).is_some() && origin(&server) == origin(&issuer.audience)
 }

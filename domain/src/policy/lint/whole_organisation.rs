@@ -28,7 +28,7 @@ ref                 = "refs/heads/main"
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let pinned = row.identities().any(|claim| claim.pins_project);
-    let named = row.row.conditions.iter().any(|it| row.names(&it.claim) && row.id_of(&it.claim).is_some_and(|id| !row.pins(&id)));
+    let named = row.row.conditions.iter().any(|it| row.names(&it.claim) && row.id_of(&it.claim).is_some_and(|id| !row.pins(id)));
     match row.identities().next().filter(|_| !pinned && !named) {
         Some(claim) => vec![Found::at(&claim.name, format!("{} takes every project that `{}` takes in", row.name(), claim.name))],
         None => Vec::new(),

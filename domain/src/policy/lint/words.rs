@@ -26,13 +26,19 @@ pub(super) fn production_like(role: &Role) -> bool {
     says(&role.name) || environments.flat_map(texts).any(says)
 }
 
+/// What a condition compares letter by letter though it was meant as a pattern.
+pub(super) fn mistaken(condition: &Condition) -> Vec<&str> {
+    let glob = matches!(condition.pattern, Pattern::Glob(_));
+    written(condition).into_iter().filter(|text| if glob { is_regex(text) } else { is_pattern(text) }).collect()
+}
+
 /// Whether a plain text was meant as a pattern, or as a variable of another language.
 pub(super) fn is_pattern(text: &str) -> bool {
     text.contains('*') || is_regex(text)
 }
 
 /// Whether it was meant as a regular expression or a variable; none of this can stand in a glob either.
-pub(super) fn is_regex(text: &str) -> bool {
+fn is_regex(text: &str) -> bool {
     text.starts_with('^') || text.ends_with('$') || ["${", "{{", "(?", "|", "\\"].iter().any(|sign| text.contains(sign))
 }
 

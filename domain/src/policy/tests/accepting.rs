@@ -69,7 +69,8 @@ fn an_error_stands_against_a_set_until_it_is_accepted_and_a_warning_when_asked()
 fn a_case_may_give_a_whole_token() {
     let set = |case: &str| {
         let [mut file] = <[SourceFile; 1]>::try_from(with_row(ROW)).unwrap();
-        file.text += &format!("[[case]]\nname = \"whole\"\nissuer = \"github\"\nrole = \"deploy\"\n{case}");
+        file.text.push_str("[[case]]\nname = \"whole\"\nissuer = \"github\"\nrole = \"deploy\"\n");
+        file.text.push_str(case);
         vec![file]
     };
     // Nothing of the sample is in it, so that the veto of a missing runner strikes.
