@@ -58,7 +58,7 @@ impl Explain {
         let ask = policy::Ask {
             issuer,
             claims: &claims,
-            role: record.role.as_deref(),
+            role: record.role.as_deref().filter(|_| !asked.any_role),
             credentials: &asked.credentials,
             ttl: asked.ttl,
             now: record.at.unix_timestamp(),

@@ -1,7 +1,7 @@
 //! The policy set: who may become what. Parsed once, checked whole, hashed, and then only read.
 //!
 //! [`PolicySet::load`] reads files, [`decide`] answers an ask, [`explain`] tells why by the same evaluation, [`check`] does
-//! all that can be done offline. Places are left for `lint`, `prove`, `diff`, `simulate` and `suggest`.
+//! all that can be done offline. `simulate` decides recorded asks once more. Places are left for `lint`, `prove` and `diff`.
 
 mod check;
 mod decide;
@@ -16,6 +16,7 @@ mod print;
 mod problem;
 mod read;
 mod set;
+pub mod simulate;
 mod table;
 
 pub use check::{CaseOutcome, Report, check, run_cases};
