@@ -34,6 +34,8 @@ pub(crate) struct Global {
 pub(crate) enum Format {
     Text,
     Json,
+    /// Text for a pull request; where a verb has none, as text
+    Markdown,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

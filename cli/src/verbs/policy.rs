@@ -1,12 +1,15 @@
-//! `daypass policy check|explain`: the policy set on this machine, decided by the same code as in the broker, offline.
+//! `daypass policy …`: the policy set on this machine, decided by the same code as in the broker.
 
+mod history;
+mod load;
 mod show;
+mod simulate;
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
-use domain::policy::{Ask, Explanation, Issuer, PolicySet, check, duration, explain};
+use domain::policy::{Ask, Explanation, Issuer, check, duration, explain};
 
 use crate::args::name_and_value;
 use crate::context::Context;
@@ -14,7 +17,6 @@ use crate::explanation::Explanation as Shown;
 use crate::failure::{Failure, Result};
 use crate::input::read;
 use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, read_folder, sample, typed};
-use crate::render::count;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -26,6 +28,8 @@ pub(crate) enum Policy {
     },
     /// Show how the set decides about a token, every condition of it. Exit code 1 when it denies
     Explain(Box<Explain>),
+    /// Replay what the broker decided lately under this set, for operators. Exit code 1 when a job would fare otherwise
+    Simulate(simulate::Simulate),
 }
 
 #[derive(Args, Debug)]
@@ -63,7 +67,7 @@ pub(crate) struct Explain {
 }
 
 /// The exit code: 0 when the set is sound, or allows.
-pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
+pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
     match policy {
         Policy::Check { folder } => {
             let report = check(read_folder(&folder)?);
@@ -85,15 +89,12 @@ pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
             }
             Ok(u8::from(explanation.code.is_some()))
         }
+        Policy::Simulate(ask) => simulate::run(context, ask).await,
     }
 }
 
 fn answer(mut ask: Explain) -> Result<Explanation> {
-    let set = PolicySet::load(read_folder(&ask.folder)?).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the set has {}; the first: {first}", count(problems.len(), "problem")))
-            .fix("see them all with `daypass policy check`")
-    })?;
+    let set = load::loaded(&ask.folder)?;
     let given = match (&ask.token, &ask.claims) {
         (Some(file), _) => Some(claims_of_token(read(file)?.text.trim_end())?),
         (None, Some(file)) => Some(claims_of_json(read(file)?.text.as_bytes())?),

@@ -11,4 +11,5 @@ mod reconcile;
 mod refusals;
 mod run;
 mod sessions;
+mod simulate;
 mod tls;

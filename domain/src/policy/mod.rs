@@ -17,6 +17,7 @@ mod problem;
 mod read;
 mod set;
 pub mod simulate;
+pub mod suggest;
 mod table;
 
 pub use check::{CaseOutcome, Report, check, run_cases};

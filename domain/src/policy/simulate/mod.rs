@@ -262,4 +262,4 @@ fn denied(set: &PolicySet, past: &Decision, code: Code) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
