@@ -4,6 +4,7 @@ mod history;
 mod load;
 mod show;
 mod simulate;
+mod suggest;
 
 use std::path::PathBuf;
 
@@ -30,6 +31,8 @@ pub(crate) enum Policy {
     Explain(Box<Explain>),
     /// Replay what the broker decided lately under this set, for operators. Exit code 1 when a job would fare otherwise
     Simulate(simulate::Simulate),
+    /// Find what of this set is wider than its use, for operators
+    Suggest(suggest::Suggest),
 }
 
 #[derive(Args, Debug)]
@@ -90,6 +93,7 @@ pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
             Ok(u8::from(explanation.code.is_some()))
         }
         Policy::Simulate(ask) => simulate::run(context, ask).await,
+        Policy::Suggest(ask) => suggest::run(context, ask).await,
     }
 }
 

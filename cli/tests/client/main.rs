@@ -12,4 +12,5 @@ mod refusals;
 mod run;
 mod sessions;
 mod simulate;
+mod suggest;
 mod tls;

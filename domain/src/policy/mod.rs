@@ -9,6 +9,7 @@ pub mod duration;
 mod evaluate;
 mod explain;
 mod glob;
+pub mod init;
 mod load;
 mod near;
 mod pattern;
