@@ -1,6 +1,7 @@
 //! `daypass policy …`: the policy set on this machine, decided by the same code as in the broker.
 
 mod history;
+mod init;
 mod load;
 mod show;
 mod simulate;
@@ -14,7 +15,7 @@ use domain::policy::{Ask, Explanation, Issuer, check, duration, explain};
 
 use crate::args::name_and_value;
 use crate::context::Context;
-use crate::explanation::Explanation as Shown;
+use crate::explanation::{Explanation as Shown, show as show_explanation};
 use crate::failure::{Failure, Result};
 use crate::input::read;
 use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, read_folder, sample, typed};
@@ -33,6 +34,8 @@ pub(crate) enum Policy {
     Simulate(simulate::Simulate),
     /// Find what of this set is wider than its use, for operators
     Suggest(suggest::Suggest),
+    /// Make a first set for a job, from a token of it or from its repository
+    Init(init::Init),
 }
 
 #[derive(Args, Debug)]
@@ -43,6 +46,9 @@ pub(crate) struct Explain {
     /// Whose token it is, by its name in the set; told by a token's own `iss` otherwise
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
+    /// A decision that a broker recorded, by its id, under the set that made it, for operators
+    #[arg(long, value_name = "ID", conflicts_with_all = ["issuer", "base", "with", "without", "role", "credentials", "ttl"])]
+    decision: Option<String>,
     /// A token to take the claims from, or - for standard input; it is not verified
     #[arg(long, value_name = "FILE", group = "base")]
     token: Option<PathBuf>,
@@ -81,6 +87,11 @@ pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
             }
             Ok(u8::from(!report.is_clean()))
         }
+        Policy::Explain(ask) if ask.decision.is_some() => {
+            let explanation = context.operators()?.explain(&ask.decision.unwrap_or_default()).await?;
+            show_explanation(context, &explanation)?;
+            Ok(u8::from(explanation.get("code").is_some_and(|code| !code.is_null())))
+        }
         Policy::Explain(ask) => {
             let explanation = answer(*ask)?;
             if context.out.is_json() {
@@ -94,6 +105,7 @@ pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
         }
         Policy::Simulate(ask) => simulate::run(context, ask).await,
         Policy::Suggest(ask) => suggest::run(context, ask).await,
+        Policy::Init(ask) => init::run(context, ask).await,
     }
 }
 

@@ -5,6 +5,7 @@
 mod broker;
 mod exec;
 mod exec_signals;
+mod init;
 mod operators;
 mod policy;
 mod reconcile;
