@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::{Asked, Start};
-use crate::issuers::rule::{Is, Test};
+use crate::issuers::rule::{AnyOf, Is, Test};
 use crate::policy::print::quoted;
 use crate::policy::problem::SourceFile;
 
@@ -117,7 +117,7 @@ fn cases(start: &Start, asked: &[Asked<'_>]) -> String {
         write(format!("another {} stays out", asked.claim), Some((asked.claim, &other)), "deny", None);
     }
     for veto in start.kind.vetoes() {
-        if let Some((claim, word)) = struck_by(veto.passes) {
+        if let Some((claim, word)) = struck_by(start, veto.passes) {
             write(format!("{} = {word} stays out", veto.claim), Some((claim, word)), "deny", Some(veto.code.as_str()));
         }
     }
@@ -163,11 +163,19 @@ fn forbidden(start: &Start) -> BTreeMap<&'static str, Vec<&'static str>> {
     found
 }
 
-/// A value of one claim on which a veto strikes.
-fn struck_by(passes: &'static [&'static [Test]]) -> Option<(&'static str, &'static str)> {
+/// A value of one claim on which a veto strikes; of those that tokens can have, where that is known.
+fn struck_by(start: &Start, passes: AnyOf) -> Option<(&'static str, &'static str)> {
+    let words = |wanted: &str| {
+        let known = start.kind.relations().iter().filter(|relation| relation.when.is_empty()).flat_map(|relation| relation.then);
+        known
+            .filter_map(move |test| if let Is::OneOf(words) = test.is { (test.claim == wanted).then_some(words) } else { None })
+            .flatten()
+    };
     match passes {
         [[Test { claim, is: Is::NoneOf([word, ..]) }]] => Some((claim, word)),
-        [[Test { claim, is: Is::OneOf(_) }]] => Some((claim, "self-hosted")),
+        [[Test { claim, is: Is::OneOf(good) }]] => {
+            Some((claim, words(claim).find(|word| !good.contains(word)).copied().unwrap_or("other")))
+        }
         _ => None,
     }
 }

@@ -121,7 +121,7 @@ fn conditions(start: &Start) -> Result<Vec<Asked<'_>>, NoStart> {
         starters => starters.to_vec(),
     };
     let asked = claims.into_iter().filter_map(|claim| {
-        let (example, known) = (text(claim)?, kind.claim(claim)?);
+        let (example, known) = (text(claim)?, kind.claim(claim).filter(|known| !known.personal)?);
         let wider = start.wider.iter().find(|(wider, _)| *wider == claim);
         let pattern = wider.map_or_else(|| Pattern::OneOf(vec![Value::Text(example.to_owned())]), |(_, wider)| wider.clone());
         Some(Asked { claim, pattern, example, pins: known.pins_project && known.class == Class::Immutable })
@@ -143,6 +143,7 @@ fn kind_of(url: &str, claims: &Claims) -> Option<Arc<dyn Kind>> {
         .iter()
         .filter_map(|name| by_name(name))
         .filter(|kind| kind.check_url(url).is_ok() && kind.required().iter().all(|name| there(name)))
+        .filter(|kind| kind.relations().iter().all(|relation| relation.holds(claims)))
         .max_by_key(|kind| kind.required().len())
 }
 
