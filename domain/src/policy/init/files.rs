@@ -165,16 +165,16 @@ fn forbidden(start: &Start) -> BTreeMap<&'static str, Vec<&'static str>> {
 
 /// A value of one claim on which a veto strikes; of those that tokens can have, where that is known.
 fn struck_by(start: &Start, passes: AnyOf) -> Option<(&'static str, &'static str)> {
+    let relations = start.kind.relations().iter().filter(|relation| relation.when.is_empty());
+    let known: Vec<&Test> = relations.flat_map(|relation| relation.then).collect();
     let words = |wanted: &str| {
-        let known = start.kind.relations().iter().filter(|relation| relation.when.is_empty()).flat_map(|relation| relation.then);
-        known
-            .filter_map(move |test| if let Is::OneOf(words) = test.is { (test.claim == wanted).then_some(words) } else { None })
-            .flatten()
+        known.iter().find_map(|test| if let Is::OneOf(words) = test.is { (test.claim == wanted).then_some(words) } else { None })
     };
     match passes {
         [[Test { claim, is: Is::NoneOf([word, ..]) }]] => Some((claim, word)),
         [[Test { claim, is: Is::OneOf(good) }]] => {
-            Some((claim, words(claim).find(|word| !good.contains(word)).copied().unwrap_or("other")))
+            let bad = words(claim).unwrap_or_default().iter().find(|word| !good.contains(word));
+            Some((claim, bad.copied().unwrap_or("other")))
         }
         _ => None,
     }
