@@ -25,6 +25,7 @@ use crate::http::{admin, hooks as hooks_door, native, openapi, ops};
 use crate::oidc::Verifier;
 use crate::oidc::keys::KeyCache;
 use crate::outbound::Outbound;
+use crate::service::decisions::Decisions;
 use crate::service::denials::Denials;
 use crate::service::exchange::Exchange;
 use crate::service::explain::Explain;
@@ -225,6 +226,7 @@ impl House {
                 operators: Operators::new(rooms.clone()),
                 secrets: secrets::Secrets::new(rooms.clone()),
                 audit: audit::Audit::new(rooms.clone()),
+                decisions: Decisions::new(rooms.clone()),
                 explain: Explain::new(rooms.clone()),
                 inventory: Inventory::new(rooms.clone()),
                 reconcile: reconcile.clone(),

@@ -141,21 +141,7 @@ impl Api {
     }
 
     pub(crate) async fn audit(&self, query: &AuditQuery) -> Result<AuditList> {
-        let mut url = self.url(["audit"])?;
-        let fields =
-            serde_json::to_value(query).map_err(|error| Failure::local("the query cannot be written").because(&error))?;
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            match value {
-                serde_json::Value::Null => {}
-                serde_json::Value::String(text) => {
-                    url.query_pairs_mut().append_pair(name, text);
-                }
-                other => {
-                    url.query_pairs_mut().append_pair(name, &other.to_string());
-                }
-            }
-        }
-        self.get(url).await
+        self.get(asking(self.url(["audit"])?, query)?).await
     }
 
     /// Why a recorded decision fell as it did, every condition of it.
@@ -249,6 +235,23 @@ fn with_body(mut call: Call, body: &impl Serialize) -> Result<Call> {
     call.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     call.body = Some(Zeroizing::new(bytes));
     Ok(call)
+}
+
+/// The URL with the fields of `query` that say something.
+fn asking(mut url: Url, query: &impl Serialize) -> Result<Url> {
+    let fields = serde_json::to_value(query).map_err(|error| Failure::local("the query cannot be written").because(&error))?;
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        match value {
+            serde_json::Value::Null => {}
+            serde_json::Value::String(text) => {
+                url.query_pairs_mut().append_pair(name, text);
+            }
+            other => {
+                url.query_pairs_mut().append_pair(name, &other.to_string());
+            }
+        }
+    }
+    Ok(url)
 }
 
 fn flagged(mut url: Url, name: &str, value: &str) -> Url {

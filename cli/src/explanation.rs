@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use domain::wire::RecordedDecision;
 use serde::{Deserialize, Serialize};
 
+use crate::context::Context;
 use crate::failure::{Failure, Result};
 use crate::render::{BAD, FAINT, GOOD, STRONG, clean, moment};
 
@@ -65,9 +66,26 @@ struct Veto {
 struct Credential {
     name: String,
     engine: String,
+    limits: Vec<Limit>,
     limited_by: Option<String>,
     ttl_seconds: Option<u64>,
     problem: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Limit {
+    by: String,
+    seconds: u64,
+}
+
+/// Shows an explanation that a broker sent.
+pub(crate) fn show(context: &Context, explanation: &serde_json::Value) -> Result<()> {
+    if context.out.is_json() {
+        return context.out.json(explanation);
+    }
+    let mut text = String::new();
+    Explanation::of(explanation)?.describe(&mut text);
+    context.out.text(&text)
 }
 
 impl Explanation {
@@ -154,6 +172,15 @@ impl Credential {
             }
             (None, Some(seconds), Some(by)) => {
                 let _ = write!(text, ": {seconds} s, limited by {}", clean(by));
+                let others: Vec<String> = self
+                    .limits
+                    .iter()
+                    .filter(|limit| limit.by != *by)
+                    .map(|limit| format!("{} {} s", clean(&limit.by), limit.seconds))
+                    .collect();
+                if !others.is_empty() {
+                    let _ = write!(text, " {FAINT}({}){FAINT:#}", others.join(", "));
+                }
             }
             _ => {}
         }

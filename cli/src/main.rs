@@ -60,7 +60,7 @@ enum Verb {
     Lease(lease::Lease),
     /// Stop exchanges and end what came of earlier ones, for operators
     Kill(Box<kill::Kill>),
-    /// The policy set on this machine, checked and explained without a broker
+    /// The policy set on this machine: checked, explained, compared with what a broker decided
     #[command(subcommand)]
     Policy(policies::Policy),
     /// Stored secrets, for operators and for jobs whose role reaches them
@@ -105,7 +105,7 @@ async fn run(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Exec(exec) => return exec::run(context, exec).await,
         Verb::Lease(lease) => return lease::run(context, lease).await,
         Verb::Kill(kill) => return kill::run(context, *kill).await,
-        Verb::Policy(policy) => return policies::run(context, policy),
+        Verb::Policy(policy) => return policies::run(context, policy).await,
         Verb::Env(env) => env::run(context, env).await?,
         Verb::Read(read) => read::run(context, read).await?,
         Verb::Login(login) => login::run(context, login).await?,

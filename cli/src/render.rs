@@ -107,6 +107,13 @@ impl Out {
         to_stderr(&format!("\r\x1b[2K{bar} {done}/{all} · {}", clean(remark)));
     }
 
+    /// How much was read so far, of nobody knows how much.
+    pub(crate) fn progress_of(self, done: u64, remark: &str) {
+        if !self.is_json() && std::io::stderr().is_terminal() {
+            to_stderr(&format!("\r\x1b[2K{done} {}", clean(remark)));
+        }
+    }
+
     /// The line is free again.
     pub(crate) fn progress_ends(self) {
         if !self.is_json() && std::io::stderr().is_terminal() {

@@ -6,6 +6,7 @@ use domain::audit::Record;
 use domain::claims::Json;
 use time::OffsetDateTime;
 
+const ANY_ROLE: &str = "asked.any_role";
 const CREDENTIALS: &str = "asked.credentials";
 const TTL: &str = "asked.ttl";
 const SESSION_ONLY: &str = "asked.session_only";
@@ -14,6 +15,8 @@ const SESSION_ENDS: &str = "asked.session_ends";
 /// What was asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
+    /// No role was named.
+    pub any_role: bool,
     pub credentials: &'a [String],
     pub ttl: Option<Duration>,
     /// The role alone was asked for.
@@ -26,6 +29,9 @@ impl Asked<'_> {
     /// The record with it; nothing where nothing was said.
     #[must_use]
     pub fn write(&self, mut record: Record) -> Record {
+        if self.any_role {
+            record = record.field(ANY_ROLE, true);
+        }
         if !self.credentials.is_empty() {
             let names = self.credentials.iter().map(|name| Json::from(name.as_str()));
             record = record.field(CREDENTIALS, Json::Array(names.collect()));
@@ -46,6 +52,7 @@ impl Asked<'_> {
 /// The same as a record remembers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recalled {
+    pub any_role: bool,
     pub credentials: Vec<String>,
     pub ttl: Option<Duration>,
     pub session_only: bool,
@@ -61,6 +68,7 @@ impl Recalled {
             _ => Vec::new(),
         };
         Self {
+            any_role: record.fields.contains_key(ANY_ROLE),
             credentials,
             ttl: number(TTL).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs),
             session_only: record.fields.contains_key(SESSION_ONLY),

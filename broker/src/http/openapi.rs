@@ -33,6 +33,7 @@ use super::{admin, hooks, native};
         admin::secrets::delete,
         admin::secrets::roll_back,
         admin::audit::list,
+        admin::decisions::list,
         admin::explain::explain,
         admin::leases::search,
         admin::leases::show,

@@ -82,6 +82,7 @@ impl<'a> Wish<'a> {
     /// What of it is remembered beside the role.
     pub(super) fn asked(&self) -> Asked<'a> {
         Asked {
+            any_role: self.role.is_none(),
             credentials: self.credentials.unwrap_or_default(),
             ttl: self.ttl,
             session_only: self.credentials.is_none(),

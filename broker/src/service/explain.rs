@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::audit::Kind;
+use domain::audit::{CLAIM, Kind};
 use domain::policy::{self, Explanation, PolicySet, SourceFile, Wanted};
 use domain::refusal::Code;
 use domain::wire::{AuditQuery, RecordedDecision};
@@ -58,7 +58,7 @@ impl Explain {
         let ask = policy::Ask {
             issuer,
             claims: &claims,
-            role: record.role.as_deref(),
+            role: record.role.as_deref().filter(|_| !asked.any_role),
             credentials: &asked.credentials,
             ttl: asked.ttl,
             now: record.at.unix_timestamp(),
@@ -66,6 +66,17 @@ impl Explain {
         let session_ends_at = asked.session_ends;
         let wanted = if asked.session_only { Wanted::RoleAlone } else { Wanted::Credentials { session_ends_at } };
         let recorded = RecordedDecision { kind: record.kind.as_str().to_owned(), at: record.at, code: record.code.clone() };
-        Ok(Explained { recorded, explanation: policy::explain_wanted(&set, &ask, wanted) })
+        let mut explanation = policy::explain_wanted(&set, &ask, wanted);
+        let erased: Vec<&str> = record
+            .personal
+            .keys()
+            .filter(|name| !personal.contains_key(*name))
+            .filter_map(|name| name.strip_prefix(CLAIM))
+            .collect();
+        if !erased.is_empty() {
+            let erased = erased.join(", ");
+            explanation.notes.push(format!("{erased}: erased since; conditions on them are decided as if the token lacked them"));
+        }
+        Ok(Explained { recorded, explanation })
     }
 }

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod audit;
 pub mod bearer;
 pub mod case;
+pub mod decisions;
 pub mod denials;
 pub mod error;
 pub mod exchange;

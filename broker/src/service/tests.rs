@@ -34,6 +34,7 @@ use crate::store::Store;
 use crate::store::tests::open;
 use crate::telemetry::{self, Telemetry};
 
+mod decisions;
 mod exchange;
 mod hooks;
 mod inventory;

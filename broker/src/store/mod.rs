@@ -18,6 +18,7 @@ pub mod audit;
 pub mod bootstrap;
 mod connections;
 mod data_keys;
+pub mod decisions;
 pub mod denials;
 mod error;
 pub mod given;

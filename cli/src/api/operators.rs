@@ -1,14 +1,14 @@
 //! What operators ask about leases and stops.
 
 use domain::wire::{
-    FindAnswer, GivenPage, GivenSearch, KillAnswer, KillRequest, LeaseDetail, LeasePage, LeaseSearch, RenewAnswer, RenewRequest,
-    RevocationProgress, RevokeAnswer, RevokeRequest, StopList,
+    DecisionPage, DecisionQuery, FindAnswer, GivenPage, GivenSearch, KillAnswer, KillRequest, LeaseDetail, LeasePage,
+    LeaseSearch, RenewAnswer, RenewRequest, RevocationProgress, RevokeAnswer, RevokeRequest, StopList,
 };
 use reqwest::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Api, with_body};
+use super::{Api, asking, with_body};
 use crate::failure::Result;
 use crate::http::{Call, DEADLINE, Repeat};
 
@@ -19,6 +19,11 @@ struct Find<'a> {
 }
 
 impl Api {
+    /// What was decided lately, one page of it.
+    pub(crate) async fn decisions(&self, query: &DecisionQuery) -> Result<DecisionPage> {
+        self.get(asking(self.url(["decisions"])?, query)?).await
+    }
+
     pub(crate) async fn search_leases(&self, search: &LeaseSearch) -> Result<LeasePage> {
         self.post(["operator", "leases", "search"], search, Repeat::Always).await
     }

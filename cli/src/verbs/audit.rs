@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use domain::wire::AuditQuery;
 
 use crate::context::Context;
-use crate::explanation::Explanation;
+use crate::explanation;
 use crate::failure::Result;
 use crate::render::short_moment;
 
@@ -77,14 +77,6 @@ pub(crate) async fn run(context: &Context, audit: Audit) -> Result<()> {
             }
             Ok(())
         }
-        Audit::Explain { decision_id } => {
-            let explanation = api.explain(&decision_id).await?;
-            if context.out.is_json() {
-                return context.out.json(&explanation);
-            }
-            let mut text = String::new();
-            Explanation::of(&explanation)?.describe(&mut text);
-            context.out.text(&text)
-        }
+        Audit::Explain { decision_id } => explanation::show(context, &api.explain(&decision_id).await?),
     }
 }

@@ -1,13 +1,18 @@
-//! `daypass policy check|test|explain|prove|diff`: the policy set on this machine, decided by the same code as in the broker, offline.
+//! `daypass policy …`: the policy set on this machine, decided by the same code as in the broker.
 
 mod annotations;
 mod check;
 mod diff;
+mod history;
+mod init;
+mod load;
 mod prove;
 mod revision;
 mod sarif;
 mod show;
+mod simulate;
 mod snippet;
+mod suggest;
 mod test;
 mod tokens;
 
@@ -15,15 +20,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
-use domain::policy::{Ask, Explanation, Issuer, PolicySet, duration, explain};
+use domain::policy::{Ask, Explanation, Issuer, duration, explain};
 
 use crate::args::name_and_value;
 use crate::context::Context;
-use crate::explanation::Explanation as Shown;
+use crate::explanation::{Explanation as Shown, show as show_explanation};
 use crate::failure::{Failure, Result};
 use crate::input::read;
-use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, read_folder, sample, typed};
-use crate::render::count;
+use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, sample, typed};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -37,6 +41,12 @@ pub(crate) enum Policy {
     Prove(prove::Prove),
     /// Show which tokens a change lets in and shuts out, one of each, and what else it changes
     Diff(diff::Compare),
+    /// Replay what the broker decided lately under this set, for operators. Exit code 1 when a job would fare otherwise
+    Simulate(simulate::Simulate),
+    /// Find what of this set is wider than its use, for operators
+    Suggest(suggest::Suggest),
+    /// Make a first set for a job, from a token of it or from its repository
+    Init(init::Init),
 }
 
 #[derive(Args, Debug)]
@@ -47,6 +57,9 @@ pub(crate) struct Explain {
     /// Whose token it is, by its name in the set; told by a token's own `iss` otherwise
     #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
+    /// A decision that a broker recorded, by its id, under the set that made it, for operators
+    #[arg(long, value_name = "ID", conflicts_with_all = ["issuer", "base", "with", "without", "role", "credentials", "ttl"])]
+    decision: Option<String>,
     /// A token to take the claims from, or - for standard input; it is not verified
     #[arg(long, value_name = "FILE", group = "base")]
     token: Option<PathBuf>,
@@ -74,12 +87,17 @@ pub(crate) struct Explain {
 }
 
 /// The exit code: 0 when the set is sound, or allows.
-pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
+pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
     match policy {
         Policy::Check(check) => check::run(context, &check),
         Policy::Test(test) => test::run(context, &test),
         Policy::Prove(ask) => prove::run(context, &ask),
         Policy::Diff(ask) => diff::run(context, &ask),
+        Policy::Explain(ask) if ask.decision.is_some() => {
+            let explanation = context.operators()?.explain(&ask.decision.unwrap_or_default()).await?;
+            show_explanation(context, &explanation)?;
+            Ok(u8::from(explanation.get("code").is_some_and(|code| !code.is_null())))
+        }
         Policy::Explain(ask) => {
             let explanation = answer(*ask)?;
             if context.out.is_json() {
@@ -91,15 +109,14 @@ pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
             }
             Ok(u8::from(explanation.code.is_some()))
         }
+        Policy::Simulate(ask) => simulate::run(context, ask).await,
+        Policy::Suggest(ask) => suggest::run(context, ask).await,
+        Policy::Init(ask) => init::run(context, ask).await,
     }
 }
 
 fn answer(mut ask: Explain) -> Result<Explanation> {
-    let set = PolicySet::load(read_folder(&ask.folder)?).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the set has {}; the first: {first}", count(problems.len(), "problem")))
-            .fix("see them all with `daypass policy check`")
-    })?;
+    let set = load::folder(&ask.folder)?;
     let given = match (&ask.token, &ask.claims) {
         (Some(file), _) => Some(claims_of_token(read(file)?.text.trim_end())?),
         (None, Some(file)) => Some(claims_of_json(read(file)?.text.as_bytes())?),

@@ -111,6 +111,9 @@ fn a_recorded_decision_is_explained_as_an_offline_one() {
     assert!(told.starts_with("recorded exchange.denied rate_limited") && told.contains("says otherwise"), "{told}");
     assert!(told.contains("\ndeny role_not_allowed") && told.contains("no  environment"), "{told}");
     broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
+    let asked = Ran::of(&mut job.bare(&["policy", "explain", "--decision", "decision-7"]));
+    assert_eq!((asked.code, asked.stdout), (Some(1), told), "{}", asked.stderr);
+    broker.once("GET /api/v1/explain/decision-7", 200, Vec::new(), explanation.clone());
     let json = Ran::of(&mut job.bare(&["--format", "json", "audit", "explain", "decision-7"])).ok();
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("json");
     assert_eq!(parse(&json), parse(&explanation));

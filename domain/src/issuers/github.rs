@@ -214,6 +214,14 @@ impl Kind for GitHub {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[("repository", "repository_id"), ("repository_owner", "repository_owner_id"), ("enterprise", "enterprise_id")]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["repository_owner_id", "repository_id", "ref", "event_name", "job_workflow_ref", "environment"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

@@ -174,6 +174,19 @@ impl Kind for GitLab {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("project_path", "project_id"),
+            ("namespace_path", "namespace_id"),
+            ("job_project_path", "job_project_id"),
+            ("job_namespace_path", "job_namespace_id"),
+        ]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["namespace_id", "project_id", "ref", "ref_type", "ref_protected", "pipeline_source", "environment"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

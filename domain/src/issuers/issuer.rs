@@ -233,6 +233,16 @@ pub trait Kind: Debug + Send + Sync {
         &[]
     }
 
+    /// Names that another project can be given, each with the id that none can.
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
+    /// The claims that a first policy for a job like that of a token asks for, as far as the token has them.
+    fn starters(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// What a caller can be told about its own token when it is refused, whatever the policy says.
     fn hints(&self, claims: &Claims) -> Vec<String> {
         let _ = claims;

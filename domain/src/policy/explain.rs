@@ -124,6 +124,7 @@ pub fn explain_wanted(set: &PolicySet, ask: &Ask<'_>, wanted: Wanted) -> Explana
 pub(super) struct Trace {
     roles: Vec<RoleTrace>,
     credentials: Vec<CredentialTrace>,
+    near_misses: Vec<String>,
 }
 
 impl Trace {
@@ -137,7 +138,11 @@ impl Trace {
                 expected: condition.pattern.to_string(),
                 actual: shown(&condition.claim),
                 holds,
-                near_miss: if holds || !issuer_matches { None } else { near::miss(condition, claims) },
+                near_miss: if holds || !issuer_matches {
+                    None
+                } else {
+                    near::in_row(issuer, row, condition, claims).or_else(|| near::miss(condition, claims))
+                },
             }
         });
         let vetoes = issuer.kind.vetoes().iter().filter(|_| issuer_matches).map(|veto| VetoTrace {
@@ -149,6 +154,10 @@ impl Trace {
             waived: row.waive.get(veto.name).cloned(),
             reason: veto.reason,
         });
+        if !issuer_matches && !row.conditions.is_empty() && row.conditions.iter().all(|condition| condition.holds(claims)) {
+            let miss = "every condition holds, but the row speaks of the issuer";
+            self.near_misses.push(format!("{} row {}: {miss} {}", role.name, at + 1, row.issuer));
+        }
         let row = RowTrace {
             row: at,
             file: row.place.file.clone(),
@@ -184,6 +193,7 @@ impl Trace {
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             near_misses.push(format!("there is no role `{}`{near}", role.escape_debug()));
         }
+        near_misses.extend(self.near_misses);
         let rows = self.roles.iter().flat_map(|role| role.rows.iter().map(move |row| (role, row)));
         for (role, row) in rows.filter(|(_, row)| !row.matches) {
             for (condition, miss) in

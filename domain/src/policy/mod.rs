@@ -1,7 +1,8 @@
 //! The policy set: who may become what. Parsed once, checked whole, hashed, and then only read.
 //!
 //! [`PolicySet::load`] reads files, [`decide`] answers an ask, [`explain`] tells why by the same evaluation, [`check`] does
-//! all that can be done offline: it runs the [`lint`]s, the cases and the proofs of [`prove`]. [`diff`] tells what a change lets in.
+//! all that can be done offline: it runs the [`lint`]s, the cases and the proofs of [`prove`]. [`diff`] tells what a change lets in,
+//! [`simulate`] decides recorded asks once more.
 
 mod check;
 mod coverage;
@@ -11,6 +12,7 @@ mod evaluate;
 mod explain;
 mod finding;
 mod glob;
+pub mod init;
 pub mod lint;
 mod load;
 mod near;
@@ -22,6 +24,8 @@ mod read;
 mod rules;
 pub mod schema;
 mod set;
+pub mod simulate;
+pub mod suggest;
 mod table;
 
 pub use check::{CaseOutcome, Report, check, run_cases};

@@ -101,6 +101,10 @@ impl Pattern {
 }
 
 impl Value {
+    pub fn as_text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
     fn is(&self, value: &Json, fold: bool) -> bool {
         match (self, value) {
             (Self::Text(wanted), Json::String(text)) => wanted == text || (fold && wanted.eq_ignore_ascii_case(text)),

@@ -1,6 +1,7 @@
 //! Requests and answers of the native API, shared by the broker and the command line. Times are RFC 3339 in UTC;
 //! durations are whole seconds unless a field says otherwise.
 
+mod decisions;
 mod exchange;
 mod inventory;
 mod leases;
@@ -10,6 +11,7 @@ mod reconcile;
 mod secrets;
 mod stops;
 
+pub use decisions::{Asked, Decision, DecisionPage, DecisionQuery};
 pub use exchange::{BootstrapRequest, CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
 pub use inventory::{
     Failing, FindAnswer, FindRequest, FoundOwner, LeaseDetail, LeaseFilter, LeasePage, LeaseSearch, RenewAnswer, RenewRequest,

@@ -14,6 +14,7 @@ mod canary;
 mod client;
 mod crashes;
 mod errors;
+mod history;
 mod hooks;
 mod incident;
 mod issuers;

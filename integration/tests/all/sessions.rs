@@ -123,6 +123,7 @@ async fn operator_routes_need_rights_and_stand_on_their_own_listener() {
     for (method, path, body) in [
         ("GET", "/api/v1/audit", None),
         ("GET", decision, None),
+        ("GET", "/api/v1/decisions", None),
         ("PUT", "/api/v1/secrets/secret/other/thing", Some(&write)),
         ("GET", "/api/v1/secrets/secret/other/thing", None),
         ("GET", "/api/v1/secrets/secret", None),

@@ -2,6 +2,7 @@
 
 pub(super) mod audit;
 pub(super) mod bootstrap;
+pub(super) mod decisions;
 pub(super) mod explain;
 pub(super) mod leases;
 pub(super) mod reconcile;
@@ -14,6 +15,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 use crate::service::audit::Audit;
+use crate::service::decisions::Decisions;
 use crate::service::explain::Explain;
 use crate::service::inventory::Inventory;
 use crate::service::operators::Operators;
@@ -28,6 +30,7 @@ pub struct Admin {
     pub operators: Operators,
     pub secrets: Secrets,
     pub audit: Audit,
+    pub decisions: Decisions,
     pub explain: Explain,
     pub inventory: Inventory,
     pub reconcile: Reconcile,
@@ -51,6 +54,7 @@ pub fn router(admin: Admin) -> Router {
         )
         .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
         .route("/api/v1/audit", get(audit::list))
+        .route("/api/v1/decisions", get(decisions::list))
         .route("/api/v1/explain/{decision}", get(explain::explain))
         .route("/api/v1/operator/leases/search", post(leases::search))
         .route("/api/v1/operator/leases/revoke", post(leases::revoke))

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use domain::policy::{CaseOutcome, Finding, Report, Severity, SourceFile, check};
+use domain::policy::{CaseOutcome, Finding, Proof, Report, Severity, SourceFile, check};
 use serde::Serialize;
 
 use super::{annotations, sarif, show};

@@ -7,7 +7,8 @@ use clap::Args;
 use domain::policy::{Diff, Difference, Moved, Now, SourceFile, diff};
 use serde::Serialize;
 
-use super::revision::{loaded, read_revision};
+use super::load::loaded;
+use super::revision::read_revision;
 use super::tokens;
 use crate::args::Format;
 use crate::context::Context;
@@ -46,7 +47,7 @@ pub(super) fn run(context: &Context, ask: &Compare) -> Result<u8> {
             context.out.json(&Answer { outcomes_stay: diff.outcomes_stay(), widens: diff.widens(), diff: &diff })?;
         }
         Format::Markdown => context.out.raw(markdown(&diff).as_bytes())?,
-        Format::Text => context.out.text(&text(&diff))?,
+        Format::Text | Format::Sarif | Format::Github => context.out.text(&text(&diff))?,
     }
     Ok(u8::from(ask.exit_code && diff.widens()))
 }

@@ -7,12 +7,11 @@ use clap::Args;
 use domain::policy::{Counterexample, Outcome, PolicySet, Proof, prove};
 use serde::Serialize;
 
-use super::revision::loaded;
+use super::load;
 use super::tokens;
 use crate::args::Format;
 use crate::context::Context;
 use crate::failure::Result;
-use crate::policy::read_folder;
 use crate::render::{BAD, FAINT, GOOD, STRONG, clean, count};
 
 #[derive(Args, Debug)]
@@ -30,13 +29,13 @@ struct Answer<'a> {
 
 /// The exit code: 0 when every invariant holds.
 pub(super) fn run(context: &Context, ask: &Prove) -> Result<u8> {
-    let set = loaded(read_folder(&ask.folder)?, &ask.folder.display().to_string())?;
+    let set = load::folder(&ask.folder)?;
     let proofs = prove(&set);
     let holds = proofs.iter().all(Proof::holds);
     match context.out.format {
         Format::Json => context.out.json(&Answer { holds, proofs: &proofs })?,
         Format::Markdown => context.out.raw(markdown(&proofs).as_bytes())?,
-        Format::Text => context.out.text(&text(&proofs, &set, &ask.folder))?,
+        Format::Text | Format::Sarif | Format::Github => context.out.text(&text(&proofs, &set, &ask.folder))?,
     }
     Ok(u8::from(!holds))
 }

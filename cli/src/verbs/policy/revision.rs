@@ -4,19 +4,9 @@
 use std::path::Path;
 use std::process::Command;
 
-use domain::policy::{PolicySet, SourceFile};
+use domain::policy::SourceFile;
 
 use crate::failure::{Failure, Result};
-use crate::render::count;
-
-/// The set that the files make, or what stands against it.
-pub(super) fn loaded(files: Vec<SourceFile>, whose: &str) -> Result<PolicySet> {
-    PolicySet::load(files).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string).unwrap_or_default();
-        Failure::usage(format!("the set {whose} has {}; the first: {first}", count(problems.len(), "problem")))
-            .fix("see them all with `daypass policy check`")
-    })
-}
 
 /// The files below `folder` as a revision has them; as in a folder, only `.toml`, and nothing that begins with a dot.
 pub(super) fn read_revision(folder: &Path, revision: &str) -> Result<Vec<SourceFile>> {

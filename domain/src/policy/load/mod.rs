@@ -15,6 +15,8 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub(super) use roles::NO_PROJECT_PIN;
+
 use super::problem::{Place, Problem, SourceFile};
 use super::read::Reader;
 use super::set::{Issuer, PolicySet};

@@ -38,6 +38,26 @@ fn tells_what_a_person_would_have_taken_for_the_same() {
             "same file at another ref",
         ),
         ("run_id = \"77\"", "run_id", "077", "same number"),
+        ("ref = \"refs/heads/v1\"", "ref", "refs/tags/v1", "a tag of that name"),
+        ("ref = { glob = \"refs/tags/v*\" }", "ref", "refs/heads/v1", "a tag of that name"),
+        ("ref = { glob = \"refs/heads/release/*\" }", "ref", "release/1", "short against the full form"),
+        ("head_ref = { glob = \"https://x.example/*\" }", "head_ref", "http://x.example/a", "http against https"),
+        ("head_ref = { glob = \"https://x.example/*\" }", "head_ref", "https://x.example/a/", "trailing slash"),
+        (
+            "sub = { glob = \"repo:acme/shop:ref:refs/heads/*\" }",
+            "sub",
+            "repo:acme@9919/shop@637712:ref:refs/heads/main",
+            "immutable one",
+        ),
+        (
+            "job_workflow_ref = \"a/b/.github/workflows/d.yml@refs/heads/main\"",
+            "job_workflow_ref",
+            "a/b/.github/workflows/d.yaml@refs/heads/main",
+            ".yaml against .yml",
+        ),
+        ("head_ref = \"acme/shop\"", "head_ref", "", "the token says that in repository"),
+        ("repository = \"acme/shop\"\nrepository_id = \"637712\"", "repository_id", "5", "repository is right"),
+        ("repository = \"acme/shop\"\nrepository_id = \"637712\"", "repository", "acme/store", "renamed or moved"),
     ];
     for (row, claim, value, told) in table {
         let misses = miss(row, claim, value);
@@ -94,4 +114,56 @@ fn explains_every_row_with_expected_and_actual() {
     assert_eq!(json["outcome"], "deny");
     let unknown = explain(&set, &ask("github", &claims, Some("shop-deploy-prd")));
     assert!(unknown.near_misses.iter().any(|miss| miss.contains("did you mean `shop-deploy-prod`?")));
+}
+
+#[test]
+fn a_row_of_another_issuer_in_which_all_else_holds_is_told() {
+    let second =
+        ISSUERS.replace("issuer.github", "issuer.enterprise").replace("githubusercontent.com\"", "githubusercontent.com/acme\"");
+    let mut files = with_row("repository_id = \"637712\"\nref = \"refs/heads/main\"\n");
+    files[0].text.push_str(&second);
+    files[0]
+        .text
+        .push_str("[[role.other.allow]]\nissuer = \"enterprise\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\n");
+    files[0].text.push_str("[role.other.credential.secret]\nengine = \"kv\"\npath = \"shop/other\"\n");
+    let set = loaded(files);
+    let claims = set.issuer("github").unwrap().kind.sample();
+    let explained = explain(&set, &ask("github", &claims, Some("other")));
+    assert_eq!(explained.near_misses, ["other row 1: every condition holds, but the row speaks of the issuer enterprise"]);
+}
+
+/// Whatever the rows expect, the caller hears the same: a refusal is a function of the token, its code and nothing else.
+#[test]
+fn a_refusal_tells_the_same_whatever_the_rows_expect() {
+    let rows = [
+        "repository_id = \"1\"\nref = \"refs/heads/secret-one\"\n",
+        "repository_id = \"637712\"\nref = { glob = \"refs/heads/secret-two/*\" }\nenvironment = \"Secret-Three\"\n",
+        "repository_id = \"637712\"\nref = \"refs/heads/Main\"\nenvironment = { present = true }\nhead_ref = { absent = true }\n",
+        "repository = \"secret/four\"\nrepository_id = \"637712\"\nref = \"main\"\nwaive = { self-hosted-runner = \"secret five\" }\n",
+    ];
+    let sample = loaded(starter()).issuer("github").unwrap().kind.sample();
+    let tokens = [
+        sample.clone(),
+        sample.clone().with("environment", "secret-three"),
+        sample.clone().with("event_name", "pull_request_target"),
+        sample.clone().with("runner_environment", "self-hosted").with("ref", ""),
+        sample.clone().with("ref", "refs/pull/7/merge").with("event_name", "pull_request"),
+        sample.with("ref", "refs/heads/secret-tw").without("environment"),
+    ];
+    let sets: Vec<PolicySet> = rows.iter().map(|row| loaded(with_row(row))).collect();
+    for claims in &tokens {
+        let mut told = std::collections::HashMap::new();
+        for (set, role) in sets.iter().flat_map(|set| [None, Some("deploy"), Some("nobody")].map(|role| (set, role))) {
+            let Err(refusal) = both(set, &ask("github", claims, role)) else { continue };
+            let text = refusal.hints.join("; ");
+            // A word that the token has itself is the caller's own.
+            let own = serde_json::to_string(claims).unwrap();
+            for secret in ["secret-one", "secret-two", "Secret-Three", "secret/four", "secret five", "set.toml", "deploy"] {
+                assert!(own.contains(secret) || !text.contains(secret), "{secret}: {text}");
+            }
+            let first = told.entry(refusal.code).or_insert_with(|| text.clone());
+            assert_eq!(*first, text, "{:?} tells of a row", refusal.code);
+        }
+        assert!(!told.is_empty());
+    }
 }

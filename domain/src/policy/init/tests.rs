@@ -1,0 +1,113 @@
+use super::*;
+use crate::policy::check::check;
+use crate::policy::tests::loaded;
+use crate::policy::{Ask, decide};
+
+/// A token of a kind's sample with changes.
+fn token(kind: &str, changes: &[(&str, &str)]) -> Claims {
+    changes.iter().fold(by_name(kind).unwrap().sample(), |claims, (name, value)| claims.with(name, *value))
+}
+
+fn made(start: &Start) -> Vec<SourceFile> {
+    init(start).unwrap_or_else(|error| panic!("{error}: {}", error.remedy))
+}
+
+#[test]
+fn a_first_set_of_every_kind_is_clean_and_lets_in_its_own_token_alone() {
+    for name in kinds().iter().filter(|name| **name != "generic") {
+        let Some(kind) = by_name(name) else { continue };
+        let claims = kind.sample();
+        let Ok(start) = of_token(claims.clone(), Some("https://broker.test".to_owned()), None) else {
+            panic!("{name}: its own sample is not known")
+        };
+        assert_eq!(start.kind.name(), *name);
+        let report = check(made(&start));
+        assert!(report.set.is_some() && report.findings().is_empty(), "{name}: {:#?}", report.findings());
+        assert!(report.cases.len() >= 3 && report.invariants_unproven >= 1, "{name}");
+        let set = report.set.unwrap();
+        let ask = |claims: &Claims| {
+            let ask = Ask { issuer: name, claims, role: Some(&start.role), credentials: &[], ttl: None, now: 0 };
+            decide(&set, &ask).is_ok()
+        };
+        assert!(ask(&claims), "{name}");
+        // Another project is another one in every id that pins it.
+        for pin in kind.claims().iter().filter(|claim| claim.pins_project && claims.text(&claim.name).is_some()) {
+            let mut other = claims.clone();
+            other.put(&pin.name, Json::from("4711"));
+            let row = &set.role(&start.role).unwrap().rows[0];
+            assert!(!ask(&other) || !row.conditions.iter().any(|condition| condition.claim == pin.name), "{name}: {}", pin.name);
+        }
+    }
+}
+
+#[test]
+fn a_first_set_pins_ids_and_says_what_they_stand_for() {
+    let claims = token("github", &[("repository", "acme/Web.Shop"), ("repository_id", "42"), ("environment", "production")]);
+    let start = of_token(claims, None, None).unwrap();
+    let files = made(&start);
+    let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    assert_eq!(paths, ["cases/web-shop-deploy.toml", "invariants.toml", "issuers.toml", "web-shop-deploy.toml"]);
+    let text = &files[3].text;
+    for line in [
+        "repository_owner_id = \"9919\"",
+        "# acme/Web.Shop",
+        "ref                 = \"refs/heads/main\"",
+        "environment         = \"production\"",
+        "event_name          = \"push\"",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert!(!text.contains("octocat") && !files[0].text.contains("octocat"), "nobody is named");
+    assert!(files[1].text.contains("only   = { role = \"web-shop-deploy\", repository_id = \"42\" }"), "{}", files[1].text);
+    assert!(files[1].text.contains("\"pull_request_target\""), "{}", files[1].text);
+    assert!(files[0].text.contains("code   = \"event_not_allowed\""), "{}", files[0].text);
+}
+
+#[test]
+fn jobs_that_no_policy_should_let_in_make_none() {
+    for changes in [
+        &[("event_name", "pull_request"), ("ref", "refs/pull/7/merge")][..],
+        &[("event_name", "pull_request_target")],
+        &[("runner_environment", "self-hosted")],
+    ] {
+        let error = init(&of_token(token("github", changes), None, None).unwrap()).unwrap_err();
+        assert!(error.reason.contains("kept out"), "{error}");
+    }
+    let fork = token("gitlab", &[("job_project_id", "666")]);
+    assert!(init(&of_token(fork, None, None).unwrap()).unwrap_err().reason.contains("foreign-project"));
+}
+
+#[test]
+fn tokens_that_were_not_meant_for_a_broker_are_told() {
+    let default = token("github", &[("aud", "https://github.com/acme")]);
+    assert!(of_token(default.clone(), None, None).unwrap_err().reason.contains("GitHub's default"));
+    assert!(of_token(default, Some("https://broker.test".to_owned()), None).is_ok());
+    let unknown = token("github", &[("iss", "https://login.example")]);
+    assert!(of_token(unknown, None, None).unwrap_err().reason.contains("https://login.example"));
+    let login = by_name("gitlab").unwrap().sample().without("pipeline_id");
+    assert!(of_token(login, None, None).is_err(), "a login token of the same issuer is no CI token");
+    let role = of_token(token("github", &[]), None, Some("No Role".to_owned())).unwrap();
+    assert!(init(&role).unwrap_err().reason.contains("No Role"), "{:?}", init(&role));
+}
+
+#[test]
+fn names_cannot_break_out_of_their_place() {
+    let evil = "acme/x\"\n[role.evil]\n# ";
+    let files = made(&of_token(token("github", &[("repository", evil), ("environment", "a\"]\nb")]), None, None).unwrap());
+    let set = loaded(files);
+    assert_eq!(set.roles().len(), 1);
+}
+
+#[test]
+fn a_repository_without_a_token_gets_its_default_branch() {
+    let repository = Repository { id: 77, full_name: "acme/shop".to_owned(), owner_id: 9919, default_branch: "trunk".to_owned() };
+    let api = "https://api.github.com".parse().unwrap();
+    let start = of_repository(&repository, &api, "https://broker.test".to_owned(), Some("ship".to_owned())).unwrap();
+    let files = made(&start);
+    assert!(check(files.clone()).findings().is_empty());
+    let text = &files.iter().find(|file| file.path == "ship.toml").unwrap().text;
+    assert!(text.contains("{ glob = \"acme/shop/.github/workflows/*@refs/heads/trunk\" }"), "{text}");
+    assert!(text.contains("[\"push\", \"workflow_dispatch\"]") && text.contains("repository_id       = \"77\""), "{text}");
+    let odd = Repository { default_branch: "a{b".to_owned(), ..repository };
+    assert!(of_repository(&odd, &api, "https://broker.test".to_owned(), None).is_err());
+}
