@@ -85,8 +85,7 @@ impl Kind for Bitbucket {
 
     fn follows(&self, name: &str) -> &'static [&'static str] {
         match name {
-            "repositoryUuid" => &["sub"],
-            "stepUuid" => &["sub"],
+            "repositoryUuid" | "stepUuid" => &["sub"],
             _ => &[],
         }
     }

@@ -101,8 +101,7 @@ impl Kind for Kubernetes {
 
     fn follows(&self, name: &str) -> &'static [&'static str] {
         match name {
-            NAMESPACE => &["sub", ACCOUNT_UID],
-            ACCOUNT => &["sub", ACCOUNT_UID],
+            NAMESPACE | ACCOUNT => &["sub", ACCOUNT_UID],
             ACCOUNT_UID => &["sub", ACCOUNT],
             POD => &[POD_UID],
             "sub" => &[NAMESPACE, ACCOUNT, ACCOUNT_UID],

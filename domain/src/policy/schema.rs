@@ -15,7 +15,7 @@ use super::load::{TABLES, cases, issuers, owners, roles};
 use super::set::Algorithm;
 use crate::credentials::engine::{Engine, Field, Shape};
 use crate::credentials::{ENGINES, kv, operator};
-use crate::issuers::issuer::{Class, REGISTERED, Type};
+use crate::issuers::issuer::{Class, Kind, REGISTERED, Type};
 use crate::issuers::{built_in, generic, kinds};
 use crate::refusal::Code;
 use parts::{https, list, named, object, put, refer, text, told, words};
@@ -192,7 +192,7 @@ fn claims() -> BTreeMap<String, (Option<Type>, String)> {
 }
 
 fn row() -> Value {
-    let vetoes: Vec<&str> = built_in().flat_map(|kind| kind.vetoes()).map(|veto| veto.name).collect();
+    let vetoes: Vec<&str> = built_in().flat_map(Kind::vetoes).map(|veto| veto.name).collect();
     let waivable: Vec<&str> = [roles::NO_PROJECT_PIN, roles::NO_CODE_GATE].into_iter().chain(vetoes).collect();
     conditions(roles::ROW_KEYS, &["issuer"], |key| match key {
         "issuer" => refer("name"),

@@ -314,7 +314,9 @@ fn section_7_8_other_issuers() {
 fn a_veto_is_told_with_what_the_token_says() {
     let hints = |changes: &[(&str, Json)]| {
         let mut claims = sample("circleci");
-        changes.iter().for_each(|(claim, value)| claims.put(claim, value.clone()));
+        for (claim, value) in changes {
+            claims.put(claim, value.clone());
+        }
         let set = loaded(set_at("docs/policy/06-fork-safety"));
         both(&set, &ask("circleci", &claims, Some("docs-publish"))).unwrap_err().hints.concat()
     };
