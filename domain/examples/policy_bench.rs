@@ -1,7 +1,6 @@
 //! How long `decide` and `prove` take for large sets: rows 18 and 19 of docs/benchmarks.md, run by `./dev bench`.
 
 #![expect(clippy::print_stdout, clippy::panic, clippy::indexing_slicing, reason = "a tool of the bench")]
-#![expect(clippy::cast_precision_loss, reason = "figures for people")]
 
 use std::fmt::Write as _;
 use std::hint::black_box;

@@ -157,9 +157,8 @@ impl<'s> Side<'s> {
             .map_or_else(Vec::new, |(other, twin)| other.rows.iter().filter(|row| row.issuer == twin.name).collect());
         let schema = twin.is_some_and(|twin| twin.kind.schema() == self.issuer.kind.schema());
         let covered = |row: &Row| {
-            let covers =
-                |other: &&Row| other.conditions == row.conditions && row.waive.keys().all(|name| other.waive.contains_key(name));
-            schema && others.iter().any(|other| covers(&other))
+            let waives = |other: &Row| row.waive.keys().all(|name| other.waive.contains_key(name));
+            schema && others.iter().any(|other| other.conditions == row.conditions && waives(other))
         };
         let rows: Vec<(usize, &Row)> = rows().filter(|(_, row)| !covered(row)).collect();
         (!rows.is_empty()).then_some(Suspect { role, rows, others })
@@ -206,7 +205,7 @@ impl<'s> Side<'s> {
         }
         let Some(model) = model else { return Ok(None) };
         let role = &suspect.role.name;
-        let shows = |claims: &Claims| self.has(self.after, self.issuer, role, claims) && !self.had(role, claims);
+        let shows = |claims: &Claims| has(self.after, self.issuer, role, claims) && !self.had(role, claims);
         let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
         let (claims, changes) = token(tokens, &model, domains, &shows).ok_or_else(refuted)?;
         let because = self.because(role, &claims);
@@ -214,13 +213,9 @@ impl<'s> Side<'s> {
         Ok(Some(Moved { role, issuer, now: self.now, row: at, place, because, changes, claims }))
     }
 
-    fn has(&self, set: &PolicySet, issuer: &Issuer, role: &str, claims: &Claims) -> bool {
-        allowed(set, &issuer.name, role, claims).is_some_and(|(_, rehearsed)| !rehearsed)
-    }
-
     /// Whether the other set lets the token have the role, and believes it at all.
     fn had(&self, role: &str, claims: &Claims) -> bool {
-        self.twin().is_some_and(|twin| verified(twin, claims) && self.has(self.before, twin, role, claims))
+        self.twin().is_some_and(|twin| verified(twin, claims) && has(self.before, twin, role, claims))
     }
 
     /// Why the other set does not let the token have the role.
@@ -257,4 +252,9 @@ impl<'s> Side<'s> {
             None => format!("{when} the role {has} no row for this issuer"),
         }
     }
+}
+
+/// Whether the set hands the role to the token.
+fn has(set: &PolicySet, issuer: &Issuer, role: &str, claims: &Claims) -> bool {
+    allowed(set, &issuer.name, role, claims).is_some_and(|(_, rehearsed)| !rehearsed)
 }

@@ -59,8 +59,8 @@ pub(super) struct Domains {
     atom_index: HashMap<Atom, AtomId>,
     automata: HashMap<AtomId, Rc<Automaton>>,
     plain: Option<Rc<Automaton>>,
-    domains: Vec<Domain>,
-    domain_index: HashMap<(Shape, Vec<Fact>), DomainId>,
+    known: Vec<Domain>,
+    index: HashMap<(Shape, Vec<Fact>), DomainId>,
     narrowed: HashMap<(DomainId, Fact), DomainId>,
 }
 
@@ -78,12 +78,12 @@ impl Domains {
     pub(super) fn domain(&mut self, shape: Shape, mut facts: Vec<Fact>) -> DomainId {
         facts.sort_unstable();
         facts.dedup();
-        if let Some(id) = self.domain_index.get(&(shape, facts.clone())) {
+        if let Some(id) = self.index.get(&(shape, facts.clone())) {
             return *id;
         }
-        let id = self.domains.len();
-        self.domain_index.insert((shape, facts.clone()), id);
-        self.domains.push(Domain { shape, facts, known: None });
+        let id = self.known.len();
+        self.index.insert((shape, facts.clone()), id);
+        self.known.push(Domain { shape, facts, known: None });
         id
     }
 
@@ -107,7 +107,7 @@ impl Domains {
     }
 
     fn parts(&self, domain: DomainId) -> Option<(Shape, Vec<Fact>)> {
-        self.domains.get(domain).map(|domain| (domain.shape, domain.facts.clone()))
+        self.known.get(domain).map(|domain| (domain.shape, domain.facts.clone()))
     }
 
     pub(super) fn is_empty(&mut self, domain: DomainId) -> Result<bool, TooLarge> {
@@ -116,14 +116,14 @@ impl Domains {
 
     /// What the domain holds; found out once.
     pub(super) fn known(&mut self, id: DomainId) -> Result<&Known, TooLarge> {
-        if self.domains.get(id).is_none_or(|domain| domain.known.is_none()) {
-            let absent = self.domains.get(id).is_some_and(|domain| domain.facts.iter().all(|(_, holds)| !holds));
+        if self.known.get(id).is_none_or(|domain| domain.known.is_none()) {
+            let absent = self.known.get(id).is_some_and(|domain| domain.facts.iter().all(|(_, holds)| !holds));
             let value = self.value(id)?;
-            if let Some(domain) = self.domains.get_mut(id) {
+            if let Some(domain) = self.known.get_mut(id) {
                 domain.known = Some(Known { absent, value });
             }
         }
-        self.domains.get(id).and_then(|domain| domain.known.as_ref()).ok_or(TooLarge)
+        self.known.get(id).and_then(|domain| domain.known.as_ref()).ok_or(TooLarge)
     }
 
     fn value(&mut self, id: DomainId) -> Result<Option<Json>, TooLarge> {
@@ -246,7 +246,7 @@ impl Domains {
 
     /// Whether a value, or that the claim is missing, lies in the domain.
     pub(super) fn has(&self, id: DomainId, value: Option<&Json>) -> bool {
-        self.domains.get(id).is_some_and(|domain| domain.facts.iter().all(|fact| self.is_true(*fact, value)))
+        self.known.get(id).is_some_and(|domain| domain.facts.iter().all(|fact| self.is_true(*fact, value)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What two sets say differently beside who is let in: what roles give, whom the set believes, and what guards it.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -64,8 +65,8 @@ fn paired<T>(
 
 type Tell<'t> = &'t mut dyn FnMut(String, Option<String>, Option<String>, bool);
 
-fn tell(tell: Tell<'_>, field: &str, old: impl ToString, new: impl ToString, widens: bool) {
-    let (old, new) = (old.to_string(), new.to_string());
+fn tell(tell: Tell<'_>, field: &str, old: impl Display, new: impl Display, widens: bool) {
+    let (old, new) = (format!("{old}"), format!("{new}"));
     if old != new {
         tell(field.to_owned(), Some(old), Some(new), widens);
     }

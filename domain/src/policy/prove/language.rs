@@ -3,7 +3,7 @@
 //! Each set becomes a deterministic automaton of `regex-automata`; several of them are walked side by side, so that no
 //! product is ever built. A text of a token is UTF-8 without control characters, and so is every text that is found here.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use regex_automata::Anchored;
 use regex_automata::dfa::{Automaton as _, StartKind, dense};
@@ -172,7 +172,7 @@ fn readable() -> impl Iterator<Item = u8> {
 pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Option<String>, TooLarge> {
     // Bytes that no automaton tells apart lead to the same places, so one of them stands for all.
     let mut alphabet: Vec<u8> = Vec::new();
-    let mut classes = std::collections::HashSet::new();
+    let mut classes = HashSet::new();
     for byte in readable() {
         let class: Vec<u8> = sets.iter().map(|(set, _)| set.dfa.byte_classes().get(byte)).collect();
         if classes.insert(class) {
@@ -184,7 +184,7 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Op
     if done(&start) {
         return Ok(Some(String::new()));
     }
-    let mut seen: HashMap<Vec<StateID>, ()> = HashMap::from([(start.clone(), ())]);
+    let mut seen: HashSet<Vec<StateID>> = HashSet::from([start.clone()]);
     // Each place with how it was reached: from which place, by which byte.
     let mut places: Vec<(Vec<StateID>, usize, u8)> = vec![(start, 0, 0)];
     let (mut at, mut depth, mut end_of_level) = (0, 0, 1);
@@ -199,11 +199,11 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Op
             let next: Vec<StateID> =
                 sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();
             let lost = sets.iter().zip(&next).any(|((set, inside), state)| *inside && set.dfa.is_dead_state(*state));
-            if lost || seen.contains_key(&next) {
+            if lost || seen.contains(&next) {
                 continue;
             }
             let found = done(&next);
-            seen.insert(next.clone(), ());
+            seen.insert(next.clone());
             places.push((next, at, *byte));
             if found {
                 return Ok(Some(spelled(&places)));

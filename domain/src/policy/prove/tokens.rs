@@ -109,13 +109,9 @@ impl<'s> Tokens<'s> {
         let place = steps(name).join("\u{0}");
         let kind = &self.issuer.kind;
         let registered = REGISTERED.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty);
-        let (mut ty, mut presence) = match kind.claim(name) {
-            Some(claim) => (claim.ty, claim.presence),
-            None => {
-                let other = self.other.and_then(|other| other.claim(name)).map(|claim| claim.ty);
-                (other.or(registered).unwrap_or(Type::String), Presence::Optional)
-            }
-        };
+        let other = self.other.and_then(|other| other.claim(name)).map(|claim| claim.ty);
+        let unknown = (other.or(registered).unwrap_or(Type::String), Presence::Optional);
+        let (mut ty, mut presence) = kind.claim(name).map_or(unknown, |claim| (claim.ty, claim.presence));
         let mut longest = LONGEST;
         for (special, bytes) in [(Some("sub"), LONGEST_SUB), (kind.replay_claim(), LONGEST_ID)] {
             if special.is_some_and(|special| steps(special).join("\u{0}") == place) {
@@ -369,7 +365,10 @@ pub(super) fn steps(name: &str) -> Vec<String> {
 fn pointer(steps: &[String], depth: usize) -> String {
     match steps.get(..depth) {
         Some([one]) if !one.starts_with('/') => one.clone(),
-        Some(steps) => steps.iter().map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect(),
+        Some(steps) => {
+            let steps = steps.iter().map(|step| step.replace('~', "~0").replace('/', "~1"));
+            steps.fold(String::new(), |pointer, step| pointer + "/" + &step)
+        }
         None => String::new(),
     }
 }

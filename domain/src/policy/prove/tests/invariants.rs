@@ -161,7 +161,7 @@ fn every_kind_can_be_proven_about() {
         );
         let waived = kind.vetoes().iter().map(|veto| veto.name).chain(["no-project-pin", "no-code-gate"]);
         let waived: Vec<String> = waived.map(|veto| format!("{veto} = \"t\"")).collect();
-        text += &format!("waive = {{ {} }}\n", waived.join(", "));
+        text = format!("{text}waive = {{ {} }}\n", waived.join(", "));
         let claims = kind.claims().iter().filter(|claim| kind.claim(&claim.name).is_some());
         let mut told = 0;
         for claim in claims {
@@ -171,8 +171,8 @@ fn every_kind_can_be_proven_about() {
             };
             for bound in ["only", "never"] {
                 let claim = claim.name.replace('"', "");
-                text += &format!(
-                    "[[invariant]]\nname = \"{told} {bound}\"\nissuer = \"x\"\n{bound} = {{ \"{claim}\" = {condition} }}\n"
+                text = format!(
+                    "{text}[[invariant]]\nname = \"{told} {bound}\"\nissuer = \"x\"\n{bound} = {{ \"{claim}\" = {condition} }}\n"
                 );
                 told += 1;
             }

@@ -149,12 +149,12 @@ pub(super) fn pair(seed: u64) -> (String, String) {
 fn make(dice: &mut Dice) -> Set {
     let issuers = [dice.below(3), dice.below(3)];
     let mut roles = Vec::new();
-    for name in &["r-prod", "r-dev", "s-prod"][..=dice.below(3)] {
+    for name in ["r-prod", "r-dev", "s-prod"].into_iter().take(1 + dice.below(3)) {
         let rows = (0..=dice.below(3)).map(|_| row(dice.of(&issuers), dice)).collect();
-        roles.push((*name, dice.chance(8), rows));
+        roles.push((name, dice.chance(8), rows));
     }
     let used: Vec<usize> = roles.iter().flat_map(|(_, _, rows): &(_, _, Vec<Row>)| rows.iter().map(|row| row.issuer)).collect();
-    let invariants = (0..1 + dice.below(3)).map(|_| invariant(dice.of(&used), dice)).collect();
+    let invariants = (0..=dice.below(3)).map(|_| invariant(dice.of(&used), dice)).collect();
     Set { roles, invariants }
 }
 
