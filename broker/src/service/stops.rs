@@ -53,16 +53,33 @@ impl Stops {
     /// Refuses what was allowed and is stopped.
     pub fn check(&self, subject: &Subject, allowed: &Allowed) -> Result<(), Refusal> {
         let stops = self.active.load();
-        match stops.iter().find(|stop| meets(stop, subject, allowed)) {
-            Some(stop) => Err(Refusal::new(Code::ExchangeStopped).hint(format!("the stop has the id {}", stop.id))),
-            None => Ok(()),
-        }
+        stops.iter().find(|stop| meets(stop, subject, allowed)).map_or(Ok(()), |stop| Err(refusal(stop)))
+    }
+
+    /// Refuses what comes from an issuer that is switched off, whatever it asks for.
+    pub fn issuer(&self, issuer: &str) -> Result<(), Refusal> {
+        self.switch(Some(issuer), None).map_or(Ok(()), |stop| Err(refusal(&stop)))
+    }
+
+    /// Refuses what a session wants whose issuer or role is switched off. The operator who did it goes on, to see it through.
+    pub fn session(&self, session: Uuid, issuer: &str, role: &str) -> Result<(), Refusal> {
+        let stops = self.active.load();
+        let mut switches = stops.iter().filter(|stop| stop.switch && stop.spared != Some(session));
+        let meets = |stop: &&Stop| stop.issuer.as_deref() == Some(issuer) || stop.role.as_deref() == Some(role);
+        switches.find(meets).map_or(Ok(()), |stop| Err(refusal(stop)))
+    }
+
+    /// What switches this issuer or this role off.
+    pub fn switch(&self, issuer: Option<&str>, role: Option<&str>) -> Option<Stop> {
+        let stops = self.active.load();
+        let of = |stop: &&Stop| stop.switch && stop.issuer.as_deref() == issuer && stop.role.as_deref() == role;
+        stops.iter().find(of).cloned()
     }
 
     /// Ends what new stops speak of once more, wherever it was opened.
     pub async fn sweep_again(&self) -> Result<(), Error> {
         let now = self.store.system().now();
-        for stop in self.active().iter().filter(|stop| now - stop.created_at < SWEPT) {
+        for stop in self.active().iter().filter(|stop| !stop.switch && now - stop.created_at < SWEPT) {
             let swept = self.sweep(stop, None).await?;
             if swept > 0 {
                 tracing::info!(stop = %stop.id, sessions = swept, "sessions that slipped past a stop were ended");
@@ -106,6 +123,15 @@ impl Stops {
         let session = self.store.session(session).await?;
         Ok(session.is_some_and(|session| is_old(stop, &session.claims)))
     }
+}
+
+fn refusal(stop: &Stop) -> Refusal {
+    let code = match stop {
+        Stop { switch: false, .. } => Code::ExchangeStopped,
+        Stop { issuer: Some(_), .. } => Code::IssuerDisabled,
+        Stop { .. } => Code::RoleDisabled,
+    };
+    Refusal::new(code).hint(format!("the stop has the id {}", stop.id))
 }
 
 /// The stop as it is told.

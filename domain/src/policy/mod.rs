@@ -3,6 +3,7 @@
 //! [`PolicySet::load`] reads files, [`decide`] answers an ask, [`explain`] tells why by the same evaluation, [`check`] does
 //! all that can be done offline. Places are left for `lint`, `prove`, `diff`, `simulate` and `suggest`.
 
+mod added;
 mod check;
 mod decide;
 pub mod duration;
@@ -18,6 +19,7 @@ mod read;
 mod set;
 mod table;
 
+pub use added::added;
 pub use check::{CaseOutcome, Report, check, run_cases};
 pub use decide::{Allowed, Ask, Planned, decide, decide_in_session, decide_role};
 pub use evaluate::Wanted;
