@@ -28,7 +28,7 @@ use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
 use crate::stop::Stop;
 use crate::surroundings::Environment;
-use crate::verbs::{audit, env, exec, kill, lease, login, policy as policies, read, release, secret, whoami};
+use crate::verbs::{audit, env, exec, kill, lease, login, policy as policies, read, release, secret, switch, whoami};
 
 /// Exchanges a CI job's OIDC token for short-lived credentials and hands them to the command that needs them.
 #[derive(Debug, Parser)]
@@ -60,9 +60,15 @@ enum Verb {
     Lease(lease::Lease),
     /// Stop exchanges and end what came of earlier ones, for operators
     Kill(Box<kill::Kill>),
-    /// The policy set on this machine, checked and explained without a broker
+    /// Policy sets: checked and explained on this machine, put in place at a broker for operators
     #[command(subcommand)]
     Policy(policies::Policy),
+    /// Issuers: list them, switch one off at once, for operators
+    #[command(subcommand)]
+    Issuer(switch::Switch),
+    /// Roles: list them, switch one off at once, for operators
+    #[command(subcommand)]
+    Role(switch::Switch),
     /// Stored secrets, for operators and for jobs whose role reaches them
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -101,12 +107,14 @@ async fn run(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Exec(exec) => return exec::run(context, exec).await,
         Verb::Lease(lease) => return lease::run(context, lease).await,
         Verb::Kill(kill) => return kill::run(context, *kill).await,
-        Verb::Policy(policy) => return policies::run(context, policy),
+        Verb::Policy(policy) => return policies::run(context, policy).await,
         Verb::Env(env) => env::run(context, env).await?,
         Verb::Read(read) => read::run(context, read).await?,
         Verb::Login(login) => login::run(context, login).await?,
         Verb::Whoami => whoami::run(context).await?,
         Verb::Release => release::run(context).await?,
+        Verb::Issuer(issuer) => switch::run(context, switch::What::Issuer, issuer).await?,
+        Verb::Role(role) => switch::run(context, switch::What::Role, role).await?,
         Verb::Secret(secret) => secret::run(context, secret).await?,
         Verb::Audit(audit) => audit::run(context, audit).await?,
     }

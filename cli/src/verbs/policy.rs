@@ -1,6 +1,8 @@
-//! `daypass policy check|explain`: the policy set on this machine, decided by the same code as in the broker, offline.
+//! `daypass policy check|explain`: the policy set on this machine, decided by the same code as in the broker, offline. The verbs
+//! that a broker carries out stand in `versions`.
 
 mod show;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -26,6 +28,8 @@ pub(crate) enum Policy {
     },
     /// Show how the set decides about a token, every condition of it. Exit code 1 when it denies
     Explain(Box<Explain>),
+    #[command(flatten)]
+    Versions(versions::Versions),
 }
 
 #[derive(Args, Debug)]
@@ -63,8 +67,9 @@ pub(crate) struct Explain {
 }
 
 /// The exit code: 0 when the set is sound, or allows.
-pub(crate) fn run(context: &Context, policy: Policy) -> Result<u8> {
+pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
     match policy {
+        Policy::Versions(verb) => versions::run(context, verb).await.map(|()| 0),
         Policy::Check { folder } => {
             let report = check(read_folder(&folder)?);
             if context.out.is_json() {
