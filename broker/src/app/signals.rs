@@ -57,11 +57,7 @@ pub(super) async fn reload_on_signal(
                 tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
             }
             if asked {
-                let reloaded = reload(&file, &rooms, &keys, &keeper).await;
-                if reloaded.is_err() && rooms.policies.pushed().is_none() {
-                    keeper.refuse(true);
-                }
-                tell(reloaded);
+                tell(reload(&file, &rooms, &keys, &keeper).await);
             }
         };
         caught("reload", &rooms.metrics, reloading).await;

@@ -20,6 +20,7 @@ mod list;
 mod person;
 mod push;
 pub mod shadow;
+mod widens;
 
 pub use folder::{LoadError, Look, load, load_folder, read_folder};
 pub use keeper::{Keeper, Place, adopt, opened};

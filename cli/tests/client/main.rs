@@ -12,3 +12,4 @@ mod refusals;
 mod run;
 mod sessions;
 mod tls;
+mod versions;

@@ -22,3 +22,4 @@ mod outages;
 mod races;
 mod reconcile;
 mod sessions;
+mod versions;

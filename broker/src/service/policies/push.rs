@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use domain::audit::{Kind, Record, hex};
-use domain::policy::{self, PolicySet, Problem, SourceFile, added};
+use domain::policy::{self, PolicySet, Problem, SourceFile};
 use domain::refusal::{Code, Refusal};
 use domain::wire::{PolicyFile, PolicyOutcome, PolicyTerms};
 use uuid::Uuid;
 
 use super::keeper::{aside, stored};
 use super::person::{author, person};
+use super::widens::widens;
 use super::{Approval, Keeper, files, load};
 use crate::audit::log;
 use crate::service::error::Error;
@@ -83,7 +84,7 @@ impl Versions {
         let set = self.checked(holder, files, decision).await?;
         let active = self.rooms.policies.active();
         self.expects(terms, &active.hash())?;
-        let (hash, adds) = (set.hash(), added(&active, &set));
+        let (hash, adds) = (set.hash(), widens(&active, &set));
         let outcome = if terms.dry_run { PolicyOutcome::Sound } else { PolicyOutcome::Shadowed };
         if !terms.dry_run {
             self.look_on(holder, Some(&set), decision).await?;
@@ -129,7 +130,7 @@ impl Versions {
             self.keeper.follow().await?;
             let active = self.rooms.policies.active();
             self.expects(terms, &active.hash())?;
-            let adds = added(&active, &set);
+            let adds = widens(&active, &set);
             let needs_approval = self.waits(&adds);
             let pushed = |outcome| Pushed { hash: set.hash(), outcome, was: active.hash(), adds: adds.clone(), needs_approval };
             if set.hash() == active.hash() {
@@ -148,7 +149,9 @@ impl Versions {
                 return Ok(pushed(outcome));
             }
         }
-        Err(Refusal::new(Code::PolicyConflict).hint("others keep changing it at the same time").into())
+        Err(Refusal::new(Code::PolicyConflict)
+            .hint("others keep changing it at the same time, or this broker cannot use the set that is active: its log tells")
+            .into())
     }
 
     /// `None`: another set has become active in the meantime.
@@ -202,7 +205,7 @@ impl Versions {
         Ok(Some(PolicyOutcome::Proposed))
     }
 
-    /// Whether a change has to wait for a second operator. This is the one place that asks whether a change widens access.
+    /// Whether a change that may widen access so has to wait for a second operator.
     fn waits(&self, adds: &[String]) -> bool {
         match self.rooms.policies.pushed() {
             Some(Approval::Always) => true,
