@@ -32,6 +32,8 @@ pub struct Keeper {
     keys: Arc<KeyCache>,
     readiness: Readiness,
     seen: Arc<Mutex<Seen>>,
+    /// Held while a set is put in place: one that was read earlier must not replace one that was read later.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +48,8 @@ struct Seen {
 
 impl Keeper {
     pub fn new(rooms: Arc<Rooms>, keys: Arc<KeyCache>, readiness: Readiness, place: Place) -> Self {
-        Self { rooms, keys, readiness, seen: Arc::new(Mutex::new(Seen { place, ..Seen::default() })) }
+        let seen = Arc::new(Mutex::new(Seen { place, ..Seen::default() }));
+        Self { rooms, keys, readiness, seen, turn: Arc::default() }
     }
 
     /// What a reload of the configuration says.
@@ -64,13 +67,18 @@ impl Keeper {
 
     /// Takes over what operators have pushed.
     pub async fn follow(&self) -> Result<(), Error> {
+        let _turn = self.turn.lock().await;
         let (policies, store) = (&self.rooms.policies, &self.rooms.store);
         let heads = store.policy_heads().await?;
         if heads.shadow != policies.shadow().map(|set| set.hash()) {
             match heads.shadow {
                 None => policies.look_on(None),
                 Some(hash) => {
-                    self.take(&hash, async |set| Ok(policies.look_on(Some(set)))).await?;
+                    let look_on = async |set| {
+                        policies.look_on(Some(set));
+                        Ok(())
+                    };
+                    self.take(&hash, look_on).await?;
                 }
             }
         }
@@ -146,6 +154,7 @@ impl Keeper {
 
     /// Begins to decide by a set from the folder. Returns whether it is another than before.
     pub async fn take_folder(&self, set: PolicySet, folder: &Path) -> Result<bool, Error> {
+        let _turn = self.turn.lock().await;
         self.refuse(false);
         if set.hash() == self.rooms.policies.active().hash() {
             return Ok(false);

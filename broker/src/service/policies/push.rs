@@ -1,6 +1,7 @@
 //! Operators change the policy set: a whole set comes in, is checked whole, and becomes active on every replica or changes
 //! nothing.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use domain::audit::{Kind, Record, hex};
@@ -10,6 +11,7 @@ use domain::wire::{PolicyFile, PolicyOutcome, PolicyTerms};
 use uuid::Uuid;
 
 use super::keeper::{aside, stored};
+use super::list::SHORTEST;
 use super::person::{author, person};
 use super::widens::widens;
 use super::{Approval, Keeper, files, load};
@@ -83,7 +85,7 @@ impl Versions {
         holder.require(&self.rooms, WRITE, None, decision).await?;
         let set = self.checked(holder, files, decision).await?;
         let active = self.rooms.policies.active();
-        self.expects(terms, &active.hash())?;
+        expects(terms, &active.hash())?;
         let (hash, adds) = (set.hash(), widens(&active, &set));
         let outcome = if terms.dry_run { PolicyOutcome::Sound } else { PolicyOutcome::Shadowed };
         if !terms.dry_run {
@@ -129,7 +131,7 @@ impl Versions {
             // What is decided here is decided against the newest set, whoever pushed that.
             self.keeper.follow().await?;
             let active = self.rooms.policies.active();
-            self.expects(terms, &active.hash())?;
+            expects(terms, &active.hash())?;
             let adds = widens(&active, &set);
             let needs_approval = self.waits(&adds);
             let pushed = |outcome| Pushed { hash: set.hash(), outcome, was: active.hash(), adds: adds.clone(), needs_approval };
@@ -237,21 +239,11 @@ impl Versions {
         }
     }
 
-    /// Refuses where the change was made from another set than this one.
-    pub(super) fn expects(&self, terms: &PolicyTerms, active: &[u8; 32]) -> Result<(), Refusal> {
-        let active = hex(active);
-        match terms.from.as_deref() {
-            Some(from) if from.len() < super::list::SHORTEST || !active.starts_with(&from.to_ascii_lowercase()) => {
-                Err(Refusal::new(Code::PolicyConflict).hint(format!("the active set is {active}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
     async fn checked(&self, holder: &Holder, files: Vec<PolicyFile>, decision: Uuid) -> Result<PolicySet, Error> {
         let plain = |path: &str| {
             let segments = path.split('/').all(|part| !part.is_empty() && part != "." && part != "..");
-            segments && path.len() <= 255 && path.ends_with(".toml") && !path.contains(|c: char| c.is_control() || c == '\\')
+            let toml = Path::new(path).extension().is_some_and(|ending| ending == "toml");
+            segments && path.len() <= 255 && toml && !path.contains(|c: char| c.is_control() || c == '\\')
         };
         if files.is_empty() || files.len() > FILES || !files.iter().all(|file| plain(&file.path)) {
             let hint = format!("files: 1 to {FILES}, each with a path such as teams/shop.toml, relative and without `..`");
@@ -288,6 +280,17 @@ impl Versions {
     pub(super) fn act(&self, holder: &Holder, kind: Kind, hash: Option<&[u8; 32]>, decision: Uuid) -> Result<Record, Error> {
         let object = hash.map_or_else(|| "none".to_owned(), |hash| hex(hash));
         Ok(log::act(&self.rooms.system, kind, &holder.about(decision, self.rooms.policies.active().hash()), &object)?)
+    }
+}
+
+/// Refuses where the change was made from another set than the active one.
+fn expects(terms: &PolicyTerms, active: &[u8; 32]) -> Result<(), Refusal> {
+    let active = hex(active);
+    match terms.from.as_deref() {
+        Some(from) if from.len() < SHORTEST || !active.starts_with(&from.to_ascii_lowercase()) => {
+            Err(Refusal::new(Code::PolicyConflict).hint(format!("the active set is {active}")))
+        }
+        _ => Ok(()),
     }
 }
 
