@@ -36,13 +36,14 @@ use crate::service::job_ends::JobEnds;
 use crate::service::leases::Leases;
 use crate::service::limiter::Limiter;
 use crate::service::operators::Operators;
-use crate::service::policies::Policies;
+use crate::service::policies::{Keeper, Versions};
 use crate::service::readiness::{Readiness, Reason};
 use crate::service::reconcile::Reconcile;
 use crate::service::rooms::Rooms;
 use crate::service::sessions::Sessions;
 use crate::service::shelf::Shelf;
 use crate::service::stops::Stops;
+use crate::service::switches::Switches;
 use crate::service::upkeep::Upkeep;
 use crate::service::{audit, secrets};
 use crate::store::Store;
@@ -50,8 +51,8 @@ use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
 use crate::workers::{
-    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, Reconciler, Sealer, StopSweep, StopWatch, Sweep,
-    TallyFlush,
+    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, PolicyWatch, Reconciler, Sealer, StopSweep, StopWatch,
+    Sweep, TallyFlush,
 };
 
 mod check;
@@ -64,7 +65,7 @@ pub use check::check;
 use ground::Ground;
 pub use signals::hangups;
 use signals::{reload_on_signal, stop_on_signal};
-pub use tools::{bootstrap, generate, healthcheck, migrate, rotate_key};
+pub use tools::{adopt, bootstrap, generate, healthcheck, migrate, rotate_key};
 
 /// How long a start waits for the issuers' keys.
 const FIRST_KEYS: Duration = Duration::from_secs(3);
@@ -115,6 +116,7 @@ pub struct House {
     upkeep: Upkeep,
     job_ends: JobEnds,
     reconcile: Reconcile,
+    keeper: Keeper,
     readiness: Readiness,
     certificate: Option<Arc<Certificate>>,
     ops: Ops,
@@ -152,7 +154,7 @@ impl House {
         stop: &CancellationToken,
     ) -> Result<Option<Self>> {
         let metrics = telemetry.metrics.clone();
-        let Ground { set, sources, connections, hooks } = Ground::read(config).await?;
+        let Ground { set, connections, hooks } = Ground::read(config)?;
         let certificate = match &config.listen.tls {
             Some(tls) => Some(Arc::new(Certificate::load(&tls.cert, &tls.key, tls.min_version == config::TlsVersion::V12)?)),
             None => None,
@@ -168,7 +170,8 @@ impl House {
         let Some(store) = open_store(config, &system, stop).await? else { return Ok(None) };
         clock.follow(&store.database_time().await?);
         ground::adopt(&store, &connections).await?;
-        let policies = Policies::begin(store.clone(), set, &config.policy.path.display().to_string()).await.map_err(plain)?;
+        let policies = ground::policies(&store, config, set).await?;
+        let sources = ground::sources(config, &policies.active()).await?;
 
         let outbound = Outbound::default();
         let keys = Arc::new(KeyCache::new(system.clone(), outbound, Some(Arc::new(Shelf(store.clone())))));
@@ -198,6 +201,7 @@ impl House {
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
         let job_ends = JobEnds::new(rooms.clone());
         rooms.stops.follow().await.map_err(plain)?;
+        let keeper = Keeper::new(rooms.clone(), keys.clone(), readiness.clone(), config.policy.place());
         let holds = Holds::new(system.clone(), store.clone(), metrics.clone(), readiness.clone());
         let reconcile = Reconcile::new(rooms.clone(), holds, config.reconcile.every, config.reconcile.grace);
         remember_start(&rooms, run).await?;
@@ -230,17 +234,21 @@ impl House {
                 explain: Explain::new(rooms.clone()),
                 inventory: Inventory::new(rooms.clone()),
                 reconcile: reconcile.clone(),
+                versions: Versions::new(rooms.clone(), keeper.clone()),
+                switches: Switches::new(rooms.clone()),
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             // Deliveries take nobody else's place.
             let hooks = hooks_door::router(Hooks::new(rooms.clone(), job_ends.clone()));
             let hooks = watched(hooks, door_for(Some(hooks_door::bodies())));
             let native = guarded(native, door()).merge(hooks).merge(ops::health(readiness.clone()));
-            let admin = guarded(admin::router(admin).merge(openapi::router()), door()).merge(ops::health(readiness.clone()));
+            let policies = watched(admin::policies_of_operators(admin.clone()), door_for(Some(admin::sets())));
+            let admin = guarded(admin::router(admin).merge(openapi::router()), door());
+            let admin = admin.merge(policies).merge(ops::health(readiness.clone()));
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
             edges.push(edge("operator", bind("operator", config.listen.operator).await?, certificate.clone(), admin));
         }
-        Ok(Some(Self { run, rooms, keys, upkeep, job_ends, reconcile, readiness, certificate, ops, edges, limits }))
+        Ok(Some(Self { run, rooms, keys, upkeep, job_ends, reconcile, keeper, readiness, certificate, ops, edges, limits }))
     }
 
     /// Where each listener really is, by name: a port of 0 in the configuration means any.
@@ -266,6 +274,7 @@ impl House {
         start(ConnectionWatch { upkeep: upkeep() }, metrics, &workers, &working);
         start(StopWatch { stops: rooms.stops.clone() }, metrics, &workers, &working);
         start(StopSweep { stops: rooms.stops.clone() }, metrics, &workers, &working);
+        start(PolicyWatch { keeper: self.keeper.clone() }, metrics, &workers, &working);
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
         if self.run != Run::Front {
@@ -283,7 +292,8 @@ impl House {
             start(KeyFetch { upkeep: upkeep() }, metrics, &workers, &working);
             start(KeyHealth { upkeep: upkeep() }, metrics, &workers, &working);
         }
-        let reloading = reload_on_signal(hangup, file.to_owned(), rooms.clone(), self.keys.clone(), self.certificate.clone());
+        let (keys, keeper) = (self.keys.clone(), self.keeper.clone());
+        let reloading = reload_on_signal(hangup, file.to_owned(), rooms.clone(), keys, keeper, self.certificate.clone());
         let reloading = tokio::spawn(reloading);
         self.readiness.set(Reason::Starting, false);
         tracing::info!(version = VERSION, run = ?self.run, "ready");

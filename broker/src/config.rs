@@ -79,19 +79,39 @@ pub struct Seal {
 }
 
 /// `[policy]`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     #[serde(default)]
     pub source: PolicySource,
-    pub path: PathBuf,
+    /// The folder; where the database is the source, the one that a first start takes its set from.
+    pub path: Option<PathBuf>,
+    /// When a pushed set waits for a second operator.
+    pub approval: Option<service::policies::Approval>,
+    /// What paths inside the set count from: the folder, or that of the configuration.
+    #[serde(skip)]
+    pub base: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+impl Policy {
+    /// The folder to watch, where it is the source.
+    pub fn watched(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.source == PolicySource::Folder)
+    }
+
+    pub fn place(&self) -> service::policies::Place {
+        service::policies::Place { folder: self.watched().map(Path::to_owned), base: self.base.clone() }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PolicySource {
+    /// Watched.
     #[default]
     Folder,
+    /// Pushed by operators.
+    Database,
 }
 
 /// `[verify]`.

@@ -37,6 +37,13 @@ enum Verb {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Put a folder's policy set in place of the one that operators pushed, when they cannot: [policy] source = "database".
+    AdoptPolicy {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The folder of the set.
+        folder: PathBuf,
+    },
     /// For the operators of an installation.
     Operator {
         #[command(subcommand)]
@@ -113,6 +120,7 @@ fn main() -> ExitCode {
                 app::migrate(&migrate.database_url, migrate.password_file.as_deref(), migrate.serving_role.as_deref()).await
             }
             Verb::RotateKey { config } => app::rotate_key(&config.path).await,
+            Verb::AdoptPolicy { config, folder } => app::adopt(&config.path, &folder).await,
             Verb::Operator { verb: OperatorVerb::Bootstrap { config, role } } => app::bootstrap(&config.path, &role).await,
             Verb::Healthcheck { address } => app::healthcheck(&address).await,
             Verb::Generate { root } => app::generate(&root),

@@ -176,6 +176,8 @@ pub struct Metrics {
     connections: UpDownCounter<i64>,
     shed: Counter<u64>,
     hooks: Counter<u64>,
+    shadow_differs: Counter<u64>,
+    policy_refused: Gauge<u64>,
     alarms: Counter<u64>,
 }
 
@@ -237,6 +239,14 @@ impl Metrics {
             hooks: meter
                 .u64_counter("daypass_hook_deliveries")
                 .with_description("Deliveries of CI systems, by issuer name and outcome")
+                .build(),
+            shadow_differs: meter
+                .u64_counter("daypass_shadow_differences")
+                .with_description("Decisions that the policy set that looks on would have made otherwise")
+                .build(),
+            policy_refused: meter
+                .u64_gauge("daypass_policy_refused")
+                .with_description("1 while there is a newer policy set that cannot be used")
                 .build(),
             alarms: meter.u64_counter("daypass_alarms").with_description("What needs an operator's eye, by kind").build(),
         }
@@ -307,6 +317,14 @@ impl Metrics {
     /// `issuer` is a name of the configuration, or empty.
     pub fn hook(&self, issuer: &str, outcome: &'static str) {
         self.hooks.add(1, &[KeyValue::new("issuer", issuer.to_owned()), KeyValue::new("outcome", outcome)]);
+    }
+
+    pub fn shadow_differs(&self) {
+        self.shadow_differs.add(1, &[]);
+    }
+
+    pub fn policy_refused(&self, refused: bool) {
+        self.policy_refused.record(u64::from(refused), &[]);
     }
 
     pub fn alarm(&self, kind: &'static str) {

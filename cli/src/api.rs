@@ -1,6 +1,7 @@
 //! The broker's native and operator API, as typed calls.
 
 mod operators;
+mod policies;
 
 use domain::secret::Secret;
 use domain::wire::{

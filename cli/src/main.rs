@@ -28,7 +28,7 @@ use crate::failure::{EXIT_CODES, Failure, Result};
 use crate::render::Out;
 use crate::stop::Stop;
 use crate::surroundings::Environment;
-use crate::verbs::{audit, env, exec, kill, lease, login, policy as policies, read, release, secret, whoami};
+use crate::verbs::{audit, env, exec, kill, lease, login, policy as policies, read, release, secret, switch, whoami};
 
 /// Exchanges a CI job's OIDC token for short-lived credentials and hands them to the command that needs them.
 #[derive(Debug, Parser)]
@@ -60,9 +60,15 @@ enum Verb {
     Lease(lease::Lease),
     /// Stop exchanges and end what came of earlier ones, for operators
     Kill(Box<kill::Kill>),
-    /// The policy set on this machine: checked, explained, compared with what a broker decided
+    /// Policy sets: checked, explained, proven and compared on this machine, put in place at a broker for operators
     #[command(subcommand)]
     Policy(policies::Policy),
+    /// Issuers: list them, switch one off at once, for operators
+    #[command(subcommand)]
+    Issuer(switch::Switch),
+    /// Roles: list them, switch one off at once, for operators
+    #[command(subcommand)]
+    Role(switch::Switch),
     /// Stored secrets, for operators and for jobs whose role reaches them
     #[command(subcommand)]
     Secret(secret::Secret),
@@ -111,6 +117,8 @@ async fn run(context: &Context, verb: Verb) -> Result<u8> {
         Verb::Login(login) => login::run(context, login).await?,
         Verb::Whoami => whoami::run(context).await?,
         Verb::Release => release::run(context).await?,
+        Verb::Issuer(issuer) => switch::run(context, switch::What::Issuer, issuer).await?,
+        Verb::Role(role) => switch::run(context, switch::What::Role, role).await?,
         Verb::Secret(secret) => secret::run(context, secret).await?,
         Verb::Audit(audit) => audit::run(context, audit).await?,
     }

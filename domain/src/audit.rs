@@ -80,6 +80,15 @@ kinds! {
     ConnectionWritten "connection.written" "A connection was stored.";
     ConnectionDeleted "connection.deleted" "A connection was removed.";
     PolicyActivated "policy.activated" "A policy set became the active one.";
+    PolicyProposed "policy.proposed" "A policy set waits for a second operator.";
+    PolicyApproved "policy.approved" "A second operator approved a policy set.";
+    PolicyRefused "policy.refused" "A policy set that an operator pushed was refused.";
+    PolicyShadowed "policy.shadowed" "A policy set began to look on, or stopped to.";
+    PolicyRead "policy.read" "An operator looked at policy sets.";
+    IssuerDisabled "issuer.disabled" "An operator switched an issuer off.";
+    IssuerEnabled "issuer.enabled" "An operator switched an issuer on again.";
+    RoleDisabled "role.disabled" "An operator switched a role off.";
+    RoleEnabled "role.enabled" "An operator switched a role on again.";
     OperatorBootstrap "operator.bootstrap" "A single-use token for the first operator was made.";
     OperatorBootstrapped "operator.bootstrapped" "The single-use token for the first operator was spent.";
     OperatorDenied "operator.denied" "An operator lacked the right for a request.";

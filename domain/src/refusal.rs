@@ -71,7 +71,7 @@ codes! {
         "Add the issuer to issuers.toml, spelled exactly as in the token's iss claim.";
     IssuerDisabled "issuer_disabled" Denied
         "The issuer is switched off."
-        "Ask the operators of this broker; the issuer has enabled = false.";
+        "Ask the operators of this broker; the issuer has enabled = false, or `daypass issuer list` tells them who switched it off and why.";
     KeysUnavailable "keys_unavailable" Unavailable
         "The issuer's keys are not available at the moment."
         "Try again; the broker keeps fetching the keys and its operators have been alarmed.";
@@ -99,6 +99,9 @@ codes! {
     NoRoleMatches "no_role_matches" Denied
         "The token may not become any role."
         "Ask the owners of the policy with the decision id; they can see every condition that did not hold.";
+    RoleDisabled "role_disabled" Denied
+        "The role is switched off."
+        "Ask the operators of this broker; `daypass role list` tells them who switched it off and why.";
     RoleAmbiguous "role_ambiguous" Denied
         "The token may become more than one role and none was named."
         "Name the role that is wanted.";
@@ -153,6 +156,21 @@ codes! {
     ExchangeStopped "exchange_stopped" Denied
         "An operator has stopped exchanges like this one."
         "Ask the operators of this broker; `daypass kill --list` shows them what is stopped and why.";
+    LockedOut "locked_out" Conflict
+        "This would take your own right to undo it away."
+        "Change it so that your role keeps its rights, or say that it is meant: --lock-out.";
+    PolicyUnsound "policy_unsound" Malformed
+        "The policy set is not sound; nothing was changed."
+        "Mend what the hints name, each with its file and line; `daypass policy check` tells the same without a broker.";
+    PolicyConflict "policy_conflict" Conflict
+        "Another policy set is active than the one that this change was made from."
+        "Take the active set over into yours, which `daypass policy list` names, and apply it again.";
+    PolicyFromFolder "policy_from_folder" Conflict
+        "The policy set of this broker comes from a folder."
+        "Change the folder, or configure [policy] source = \"database\".";
+    PolicyOwnProposal "policy_own_proposal" Denied
+        "A policy set is approved by another person than its author."
+        "Have a colleague with the right policy.approve look at it.";
     SecretUnknown "secret_unknown" NotFound
         "There is no such secret, or the role does not reach it."
         "Compare the path with the role's kv credential.";

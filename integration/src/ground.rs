@@ -40,6 +40,8 @@ pub struct Settings {
     pub database_port: Option<u16>,
     /// The target's port, where it is not the real one.
     pub shop_port: Option<u16>,
+    /// `[policy]`
+    pub policy: &'static str,
     /// More of the configuration.
     pub more: String,
     /// More of the environment.
@@ -58,6 +60,7 @@ impl Default for Settings {
             failpoints: String::new(),
             database_port: None,
             shop_port: None,
+            policy: "source = \"folder\"\npath = \"policies\"",
             more: String::new(),
             environment: Vec::new(),
         }
@@ -125,7 +128,7 @@ impl Ground {
     /// Writes the configuration of one broker and says where it is.
     pub fn configure(&self, settings: &Settings) -> Result<PathBuf> {
         let databases = &self.databases;
-        let Settings { native, operator, metrics, level, more, .. } = settings;
+        let Settings { native, operator, metrics, level, policy, more, .. } = settings;
         let mut tls = "";
         if settings.tls {
             self.certificate()?;
@@ -139,7 +142,7 @@ impl Ground {
             "[listen]\nnative = \"127.0.0.1:{native}\"\noperator = \"127.0.0.1:{operator}\"\nmetrics = \"127.0.0.1:{metrics}\"\n{tls}\n\
              [database]\nurl = \"{database}\"\npassword_file = \"secrets/database.password\"\n\n\
              [seal]\nfile = \"secrets/root.key\"\n\n\
-             [policy]\nsource = \"folder\"\npath = \"policies\"\n\n\
+             [policy]\n{policy}\n\n\
              [limits]\nconnections_per_address = 4096\n\n\
              [telemetry]\nlevel = \"{level}\"\n\n\
              [connection.shop]\nengine = \"postgres\"\nurl = \"{shop}\"\npassword_file = \"secrets/shop.password\"\n\

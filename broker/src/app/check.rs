@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use super::{ground, hooks, tools};
-use crate::config::{Draft, Problems, TlsVersion};
+use crate::config::{Draft, PolicySource, Problems, TlsVersion};
 use crate::engines;
 use crate::http::tls::Certificate;
-use crate::service::policies::{self, LoadError};
+use crate::service::policies::{self, LoadError, doubts};
 use crate::telemetry::chain;
 
 /// Reads configuration and policy set, tells every problem, starts nothing.
@@ -52,20 +52,25 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
     }
     problems.extend(hooks::wrong(&draft.hooks));
     let mut about = String::new();
-    if let Some(policy) = draft.policy.filter(|policy| policy.path.exists()) {
-        match policies::load_folder(&policy.path) {
+    let policy = draft.policy.unwrap_or_default();
+    if policy.source == PolicySource::Database {
+        "the policy set is what operators have pushed".clone_into(&mut about);
+    }
+    if let Some(path) = policy.path.as_deref().filter(|path| path.exists()) {
+        match policies::load_folder(path) {
             Ok(set) => {
                 // Settings that are wrong have been told; connections are the same with others.
                 let engines = draft.engines.as_ref().and_then(|settings| engines::all(settings).ok());
                 let engines = engines.or_else(|| engines::all(&engines::Settings::default()).ok()).unwrap_or_default();
                 problems.extend(ground::uses(&set, &draft.connections, &engines));
                 problems.extend(hooks::idle(&set, &draft.hooks));
-                match ground::sources(&set, &policy.path) {
-                    Ok(sources) => problems.extend(ground::files(&sources).await),
+                match doubts::sources(&set, &policy.base) {
+                    Ok(sources) => problems.extend(doubts::files(&sources).await),
                     Err(error) => problems.push(error.to_string()),
                 }
                 let hash = domain::audit::hex(&set.hash());
-                about = format!("policy set {hash} with {} issuer(s) is sound", set.issuers().len());
+                let first = if policy.source == PolicySource::Database { "to begin with: " } else { "" };
+                about = format!("{first}policy set {hash} with {} issuer(s) is sound", set.issuers().len());
             }
             Err(LoadError::Unsound { path, problems: more }) => {
                 problems.extend(more.iter().map(|problem| format!("{}/{problem}", path.display())));

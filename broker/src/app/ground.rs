@@ -1,40 +1,34 @@
 //! What a start and a reload read beside the configuration: all of it is read before any of it counts.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Result;
 use domain::audit::Kind;
-use domain::credentials::engine::Reach;
 use domain::policy::PolicySet;
 
-use super::{hooks, tools};
+use super::{hooks, plain, tools};
 use crate::audit::log;
 use crate::config::{self, Config};
-use crate::crypto::jws::KeySet;
-use crate::engines::engine::EngineError;
 use crate::engines::{self, Engines};
-use crate::oidc::keys::{Place, Source};
-use crate::oidc::trust;
+use crate::oidc::keys::Source;
 use crate::service::hooks::Secrets;
-use crate::service::policies;
+use crate::service::policies::{self, Policies, doubts};
 use crate::store::{Connection, Store};
 
-/// A policy set with what belongs to it.
+/// What stands beside a policy set.
 #[derive(Debug)]
 pub(super) struct Ground {
-    pub(super) set: PolicySet,
-    pub(super) sources: Vec<Source>,
+    /// The folder's set; where operators push sets, the database has it.
+    pub(super) set: Option<PolicySet>,
     pub(super) connections: Vec<Connection>,
     pub(super) hooks: Secrets,
 }
 
 impl Ground {
-    /// Reads it all. What is wrong for some roles or issuers only is logged and keeps the others from nothing.
-    pub(super) async fn read(config: &Config) -> Result<Self> {
-        let folder = &config.policy.path;
-        let set = policies::load_folder(folder).map_err(|error| tools::unsound(&error))?;
-        let sources = sources(&set, folder)?;
+    /// Reads it all.
+    pub(super) fn read(config: &Config) -> Result<Self> {
+        let set = config.policy.watched().map(policies::load_folder).transpose().map_err(|error| tools::unsound(&error))?;
         let connections: Result<_> = config
             .connections
             .iter()
@@ -43,78 +37,40 @@ impl Ground {
                 Ok(connection.target(name, password))
             })
             .collect();
-        let mut doubts = uses(&set, &config.connections, &engines::all(&config.engines)?);
-        doubts.extend(files(&sources).await);
-        let secrets = hooks::read(&config.hooks)?;
-        let idle = hooks::idle(&set, &config.hooks);
-        for doubt in doubts {
-            tracing::warn!(doubt, "exchanges of a role or an issuer will fail");
-        }
-        for hook in idle {
-            tracing::warn!(hook, "deliveries will be turned away");
-        }
-        Ok(Self { set, sources, connections: connections?, hooks: secrets })
+        Ok(Self { set, connections: connections?, hooks: hooks::read(&config.hooks)? })
     }
 }
 
-/// What the keys of each issuer are fetched from. Files named by the set count from its folder.
-pub(super) fn sources(set: &PolicySet, folder: &Path) -> Result<Vec<Source>> {
-    let mut sources = trust::sources(set)?;
-    for source in &mut sources {
-        if let Place::File(file) = &mut source.place {
-            *file = folder.join(&*file);
-        }
-        if let Some(file) = &mut source.destination.ca_file {
-            *file = folder.join(&*file);
-        }
+/// The set that decides from the start.
+pub(super) async fn policies(store: &Store, config: &Config, set: Option<PolicySet>) -> Result<Policies> {
+    let policy = &config.policy;
+    let policies = match (set, policy.watched()) {
+        (Some(set), Some(folder)) => Policies::begin(store.clone(), set, &folder.display().to_string()).await,
+        _ => policies::opened(store, policy.path.as_deref())
+            .await
+            .map(|set| Policies::of_database(store.clone(), set, policy.approval.unwrap_or_default())),
+    };
+    policies.map_err(plain)
+}
+
+/// Where the keys of the set's issuers are. What is wrong for some roles, issuers or hooks only is logged and keeps the others
+/// from nothing.
+pub(super) async fn sources(config: &Config, set: &PolicySet) -> Result<Vec<Source>> {
+    let sources = doubts::sources(set, &config.policy.base)?;
+    let mut doubts = uses(set, &config.connections, &engines::all(&config.engines)?);
+    doubts.extend(doubts::files(&sources).await);
+    for doubt in doubts {
+        tracing::warn!(doubt, "exchanges of a role or an issuer will fail");
+    }
+    for hook in hooks::idle(set, &config.hooks) {
+        tracing::warn!(hook, "deliveries will be turned away");
     }
     Ok(sources)
 }
 
 /// What roles ask of connections and would not get.
 pub(super) fn uses(set: &PolicySet, connections: &BTreeMap<String, config::Connection>, engines: &Engines) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for role in set.roles() {
-        for credential in &role.credentials {
-            let Reach::Connection(name) = credential.engine.reach(&credential.params) else { continue };
-            let place = format!("role `{}`, credential `{}`", role.name, credential.name);
-            let Some(connection) = connections.get(name) else {
-                wrong.push(format!("{place}: the configuration has no [connection.{name}]"));
-                continue;
-            };
-            let target = connection.target(name, None);
-            // What is wrong with the connection itself is told once, as a problem of the configuration.
-            let used = engines
-                .check(&target)
-                .is_ok()
-                .then(|| engines.check_use(credential.engine.name(), &target, &role.name, &credential.params));
-            match used {
-                Some(Err(EngineError::Misconfigured(what))) => wrong.push(format!("{place}: {what}")),
-                Some(Err(error)) => wrong.push(format!("{place}: {error}")),
-                Some(Ok(())) | None => {}
-            }
-        }
-    }
-    wrong
-}
-
-/// What is wrong with the files that issuers name.
-pub(super) async fn files(sources: &[Source]) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for source in sources {
-        if let Err(error) = source.destination.check().await {
-            wrong.push(format!("issuer {}: {error}", source.issuer));
-        }
-        if let Place::File(path) = &source.place {
-            let admitted = std::fs::read(path)
-                .map_err(|error| error.to_string())
-                .and_then(|document| KeySet::admit(&document, &source.algorithms).map_err(|error| error.to_string()));
-            if let Err(what) = admitted {
-                wrong.push(format!("issuer {}: the key file {}: {what}", source.issuer, path.display()));
-            }
-        }
-    }
-    wrong
+    doubts::uses(set, engines, |name| connections.get(name).map(|connection| Arc::new(connection.target(name, None))))
 }
 
 /// Stores what the configuration says of connections, and puts all that are stored in place.

@@ -4,15 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::ground::{self, Ground};
 use super::plain;
-use crate::config;
+use crate::config::{self, PolicySource};
 use crate::http::tls::Certificate;
 use crate::oidc::keys::KeyCache;
+use crate::service::policies::Keeper;
 use crate::service::rooms::Rooms;
 use crate::workers::worker::caught;
 
@@ -41,6 +42,7 @@ pub(super) async fn reload_on_signal(
     file: PathBuf,
     rooms: Arc<Rooms>,
     keys: Arc<KeyCache>,
+    keeper: Keeper,
     certificate: Option<Arc<Certificate>>,
 ) {
     loop {
@@ -55,7 +57,7 @@ pub(super) async fn reload_on_signal(
                 tracing::error!(%error, "the certificate cannot be used; the one before goes on serving");
             }
             if asked {
-                tell(reload(&file, &rooms, &keys).await);
+                tell(reload(&file, &rooms, &keys, &keeper).await);
             }
         };
         caught("reload", &rooms.metrics, reloading).await;
@@ -63,11 +65,20 @@ pub(super) async fn reload_on_signal(
 }
 
 /// Reads everything before it changes anything: half of a new configuration is worse than the whole old one.
-async fn reload(file: &Path, rooms: &Rooms, keys: &KeyCache) -> Result<bool> {
+async fn reload(file: &Path, rooms: &Rooms, keys: &KeyCache, keeper: &Keeper) -> Result<bool> {
     let config = config::load(file)?;
-    let Ground { set, sources, connections, hooks } = Ground::read(&config).await?;
+    if (config.policy.source == PolicySource::Database) != rooms.policies.pushed().is_some() {
+        bail!("[policy] source has changed: restart the broker for it");
+    }
+    let Ground { set, connections, hooks } = Ground::read(&config)?;
+    // Files beside the set may have changed though the set has not.
+    let sources = ground::sources(&config, set.as_ref().unwrap_or(&rooms.policies.active())).await?;
     ground::adopt(&rooms.store, &connections).await?;
-    let changed = rooms.policies.activate(set, &config.policy.path.display().to_string()).await.map_err(plain)?;
+    keeper.move_to(config.policy.place());
+    let changed = match (set, config.policy.watched()) {
+        (Some(set), Some(folder)) => keeper.take_folder(set, folder).await.map_err(plain)?,
+        _ => false,
+    };
     keys.configure(sources);
     rooms.hooks.replace(hooks);
     Ok(changed)

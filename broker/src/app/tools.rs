@@ -13,6 +13,7 @@ use domain::secret::Secret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use utoipa::OpenApi;
 
+use super::plain;
 use crate::audit::log;
 use crate::config::{self, Config};
 use crate::crypto::seals;
@@ -53,11 +54,14 @@ pub async fn rotate_key(file: &Path) -> Result<()> {
 #[expect(clippy::print_stdout, reason = "the verb's answer")]
 pub async fn bootstrap(file: &Path, role: &str) -> Result<()> {
     let config = config::load(file)?;
-    let set = policies::load_folder(&config.policy.path).map_err(|error| unsound(&error))?;
+    let (system, store) = open(&config).await?;
+    let set = match config.policy.watched() {
+        Some(folder) => policies::load_folder(folder).map_err(|error| unsound(&error))?,
+        None => policies::opened(&store, config.policy.path.as_deref()).await.map_err(plain)?,
+    };
     if operators::rights_of_role(&set, role).is_empty() {
         bail!("the role {role:?} is not in the policy set or has no operator credential");
     }
-    let (system, store) = open(&config).await?;
     let record = log::own(&system, Kind::OperatorBootstrap)?.field("role", role);
     let token = bearer::new_token(&system, record.id)?;
     let now = system.now();
@@ -71,6 +75,19 @@ pub async fn bootstrap(file: &Path, role: &str) -> Result<()> {
     tx.remember(&[record]).await?;
     tx.commit().await?;
     println!("{}", token.expose());
+    Ok(())
+}
+
+/// Puts a folder's policy set in place of the one that operators pushed.
+#[expect(clippy::print_stdout, reason = "the verb's answer")]
+pub async fn adopt(file: &Path, folder: &Path) -> Result<()> {
+    let config = config::load(file)?;
+    if config.policy.watched().is_some() {
+        bail!("[policy] source is \"folder\": change that folder");
+    }
+    let (_, store) = open(&config).await?;
+    let hash = policies::adopt(&store, folder).await.map_err(plain)?;
+    println!("the policy set {} is active; running brokers follow within 5 seconds", domain::audit::hex(&hash));
     Ok(())
 }
 
@@ -146,6 +163,7 @@ pub(super) fn unsound(error: &LoadError) -> anyhow::Error {
             let lines: Vec<String> = problems.iter().map(|problem| format!("  - {}/{problem}", path.display())).collect();
             anyhow::anyhow!("{error}:\n{}", lines.join("\n"))
         }
+        LoadError::Empty { .. } => anyhow::anyhow!("{error}"),
         LoadError::Read { cause, .. } => anyhow::anyhow!("{error}: {cause}"),
     }
 }

@@ -10,6 +10,7 @@ use domain::refusal::Code;
 use uuid::Uuid;
 
 use super::asked::Asked;
+use super::shadowed::Shadowed;
 use crate::system::{NoEntropy, System};
 
 /// Who a record is about and what decided.
@@ -28,6 +29,8 @@ pub struct About<'a> {
     pub role: Option<&'a str>,
     pub row: Option<usize>,
     pub asked: Asked<'a>,
+    /// What the set that looks on would have said, where it differs.
+    pub shadow: Option<&'a Shadowed>,
 }
 
 /// A decision that was allowed, at one of its stages, with facts about the credentials.
@@ -83,6 +86,9 @@ fn bare(system: &System, kind: Kind, decision: Uuid) -> Result<Record, NoEntropy
 
 fn subject(system: &System, kind: Kind, about: &About<'_>) -> Result<Record, NoEntropy> {
     let mut record = about.asked.write(bare(system, kind, about.decision)?);
+    if let Some(shadow) = about.shadow {
+        record = shadow.write(record);
+    }
     record.session_id = about.session;
     record.issuer = Some(about.issuer.to_owned());
     record.project.clone_from(&about.job.project);

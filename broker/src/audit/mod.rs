@@ -2,3 +2,4 @@
 
 pub mod asked;
 pub mod log;
+pub mod shadowed;

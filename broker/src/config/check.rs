@@ -7,7 +7,7 @@ use std::time::Duration;
 use domain::policy::Glob;
 use serde_json::Value;
 
-use super::{Connection, Draft, Limits, Listen, Seal};
+use super::{Connection, Draft, Limits, Listen, Policy, PolicySource, Seal};
 use crate::engines::engine::EngineError;
 use crate::engines::{self, Engines};
 use crate::{store, telemetry};
@@ -35,7 +35,9 @@ impl Draft {
             seal.check(problems);
         }
         if let Some(policy) = &mut self.policy {
-            settle(&mut policy.path, problems);
+            policy.path.iter_mut().for_each(|path| settle(path, problems));
+            policy.base = policy.path.as_deref().unwrap_or(base).to_owned();
+            policy.check(problems);
         }
         if self.verify.as_ref().is_some_and(|verify| verify.leeway > Duration::from_mins(1)) {
             problems.push("[verify] leeway is at most 60s".to_owned());
@@ -89,6 +91,20 @@ impl Listen {
                 problems.push(format!("[listen] {address} stands twice; every listener needs its own address"));
             }
             seen.push(address);
+        }
+    }
+}
+
+impl Policy {
+    fn check(&self, problems: &mut Vec<String>) {
+        if self.source == PolicySource::Folder {
+            if self.path.is_none() {
+                problems.push("[policy] needs path: the folder of the policy set".to_owned());
+            }
+            if self.approval.is_some() {
+                problems
+                    .push("[policy] approval is for source = \"database\"; a folder is approved where it is reviewed".to_owned());
+            }
         }
     }
 }

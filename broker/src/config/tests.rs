@@ -112,3 +112,20 @@ fn paths_of_a_connection_count_from_the_files_folder() {
     assert_eq!(std::path::Path::new(ca_file), folder.path().join("ca.pem"));
     assert!(!draft.problems.iter().any(|problem| problem.contains("ca.pem")), "{:?}", draft.problems);
 }
+
+#[test]
+fn a_set_comes_from_a_folder_or_from_operators() {
+    let with = |policy: &str| SOUND.replace("path = \"policies\"", policy);
+    for sound in ["source = \"database\"", "source = \"database\"\npath = \"policies\"\napproval = \"widening\""] {
+        assert_eq!(problems(&with(sound)), Vec::<String>::new(), "{sound}");
+    }
+    for (wrong, told) in [
+        ("source = \"folder\"", "[policy] needs path"),
+        ("path = \"policies\"\napproval = \"always\"", "[policy] approval is for source"),
+        ("source = \"database\"\npath = \"gone\"", "gone does not exist"),
+        ("source = \"database\"\napproval = \"maybe\"", "[policy] unknown variant `maybe`"),
+    ] {
+        let problems = problems(&with(wrong));
+        assert!(problems.len() == 1 && problems[0].starts_with(told), "{wrong}: {problems:?}");
+    }
+}

@@ -31,8 +31,12 @@ pub fn health(readiness: Readiness) -> Router {
 
 async fn ready(State(readiness): State<Readiness>) -> Response {
     match readiness.check() {
-        Ok(()) if readiness.is_on_hold() => "ready\non hold: taking back waits for `daypass lease resume`\n".into_response(),
-        Ok(()) => "ready\n".into_response(),
+        Ok(()) => {
+            let hold = readiness.is_on_hold().then_some("on hold: taking back waits for `daypass lease resume`\n");
+            let policy = readiness.has_refused_policy();
+            let policy = policy.then_some("a newer policy set cannot be used, the one before decides: the log tells why\n");
+            ["ready\n", hold.unwrap_or_default(), policy.unwrap_or_default()].concat().into_response()
+        }
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")).into_response(),
     }
 }

@@ -16,11 +16,16 @@ use super::layers::BODY_LIMIT;
 
 /// The body as JSON of type `T`. An empty body is an empty object.
 pub async fn json<T: DeserializeOwned>(headers: &HeaderMap, body: Body) -> Result<T, Refusal> {
+    json_within(headers, body, BODY_LIMIT).await
+}
+
+/// The same for a body of up to so many bytes.
+pub async fn json_within<T: DeserializeOwned>(headers: &HeaderMap, body: Body, most: usize) -> Result<T, Refusal> {
     let kind = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or_default());
     if !kind.is_none_or(is_json) {
         return Err(Refusal::new(Code::RequestMalformed).hint("send Content-Type: application/json"));
     }
-    let bytes = self::body(body).await?;
+    let bytes = all(body, most).await?;
     let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
     serde_json::from_slice(text).map_err(|error| {
         // The message can quote a value of the body, which may be a token: only its place is told, and a field's name.
@@ -77,11 +82,6 @@ impl Large {
         let of_all = Arc::clone(&self.places).try_acquire_owned().map_err(|_| full())?;
         Ok(Some(Place { _of_all: of_all, _of_address: of_address }))
     }
-}
-
-/// The whole body.
-pub async fn body(body: Body) -> Result<Bytes, Refusal> {
-    all(body, BODY_LIMIT).await
 }
 
 /// The whole body, up to so many bytes. One that says it is too large is not read at all.

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::subject::Subject;
 use crate::audit::asked::Asked;
 use crate::audit::log::About;
+use crate::audit::shadowed::Shadowed;
 use crate::store::{NewSession, TokenUse};
 
 /// What every step of one ask needs to know.
@@ -20,6 +21,8 @@ pub struct Case<'a> {
     pub subject: &'a Subject,
     pub asked: Asked<'a>,
     pub allowed: &'a Allowed,
+    /// What the set that looks on would have said, where it differs.
+    pub shadow: Option<&'a Shadowed>,
     pub session: Uuid,
     /// The moment of the decision, from which everything of this ask is counted.
     pub now: OffsetDateTime,
@@ -30,7 +33,11 @@ impl Case<'_> {
     /// What a record about this ask says of its subject.
     pub(super) fn about(&self) -> About<'_> {
         let (role, row) = (Some(self.allowed.role.as_str()), Some(self.allowed.row));
-        About { asked: self.asked, ..self.subject.about(self.decision, Some(self.session), self.set.hash(), role, row) }
+        About {
+            asked: self.asked,
+            shadow: self.shadow,
+            ..self.subject.about(self.decision, Some(self.session), self.set.hash(), role, row)
+        }
     }
 
     /// The same for a refusal: an ask that was to open its session has opened none.

@@ -17,9 +17,11 @@ use super::bearer;
 use super::case::{Case, Opening};
 use super::error::{self, Error};
 use super::making::{Given, Making};
+use super::policies::shadow;
 use super::rooms::Rooms;
 use super::subject::Subject;
 use crate::audit::log::{self, About};
+use crate::audit::shadowed::Shadowed;
 use crate::failpoint;
 use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
@@ -59,7 +61,7 @@ impl Exchange {
             ttl: ask.ttl,
             decision: ask.decision,
         };
-        let allowed = self.decide(&set, &subject, &wish).await?;
+        let (allowed, shadow) = self.decide(&set, &subject, &wish).await?;
 
         let session = ask.decision;
         let token = bearer::new_token(&rooms.system, session)?;
@@ -72,6 +74,7 @@ impl Exchange {
             subject: &subject,
             asked: wish.asked(),
             allowed: &allowed,
+            shadow: shadow.as_ref(),
             session,
             now,
             ends_at,
@@ -118,7 +121,7 @@ impl Exchange {
             ttl: ask.ttl,
             decision: ask.decision,
         };
-        let allowed = self.decide(&set, &subject, &wish).await?;
+        let (allowed, shadow) = self.decide(&set, &subject, &wish).await?;
         let case = Case {
             decision: ask.decision,
             opens: false,
@@ -126,6 +129,7 @@ impl Exchange {
             subject: &subject,
             asked: wish.asked(),
             allowed: &allowed,
+            shadow: shadow.as_ref(),
             session: session.id,
             now: self.rooms.system.now(),
             ends_at: session.ends_at,
@@ -165,8 +169,8 @@ impl Exchange {
         }
     }
 
-    /// Rate, then policy. A refusal of either is remembered.
-    async fn decide(&self, set: &PolicySet, subject: &Subject, wish: &Wish<'_>) -> Result<Allowed, Error> {
+    /// Rate, then switches, then policy, then stops. A refusal of any is remembered. A set that looks on is asked the same.
+    async fn decide(&self, set: &PolicySet, subject: &Subject, wish: &Wish<'_>) -> Result<(Allowed, Option<Shadowed>), Error> {
         let Wish { session, role, credentials, ttl, decision } = *wish;
         let now = self.rooms.system.now().unix_timestamp();
         let ask = policy::Ask {
@@ -177,11 +181,18 @@ impl Exchange {
             ttl,
             now,
         };
-        let decided = self.rooms.limiter.admit(subject).and_then(|()| match (credentials, session) {
-            (None, _) => policy::decide_role(set, &ask),
-            (Some(_), None) => policy::decide(set, &ask),
-            (Some(_), Some(session)) => policy::decide_in_session(set, &ask, session.ends_at.unix_timestamp()),
-        });
+        let judge = |set: &PolicySet, ask: &policy::Ask<'_>| match (credentials, session) {
+            (None, _) => policy::decide_role(set, ask),
+            (Some(_), None) => policy::decide(set, ask),
+            (Some(_), Some(session)) => policy::decide_in_session(set, ask, session.ends_at.unix_timestamp()),
+        };
+        let admitted = self.rooms.limiter.admit(subject).and_then(|()| self.rooms.stops.issuer(&subject.issuer));
+        let looks_on = admitted.is_ok().then(|| self.rooms.policies.shadow()).flatten();
+        let decided = admitted.and_then(|()| judge(set, &ask));
+        let shadow = looks_on.and_then(|other| shadow::compare(&other, &subject.issuer_url, &ask, &decided, judge));
+        if shadow.is_some() {
+            self.rooms.metrics.shadow_differs();
+        }
         let session = session.map(|session| session.id);
         let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
@@ -190,12 +201,16 @@ impl Exchange {
                 (refusal, Some(allowed.role), Some(allowed.row))
             }
             Ok(allowed) => match self.rooms.stops.check(subject, &allowed) {
-                Ok(()) => return Ok(allowed),
+                Ok(()) => return Ok((allowed, shadow)),
                 Err(refusal) => (refusal, Some(allowed.role), Some(allowed.row)),
             },
             Err(refusal) => (refusal, role.map(str::to_owned), None),
         };
-        let about = About { asked: wish.asked(), ..subject.about(decision, session, set.hash(), role.as_deref(), row) };
+        let about = About {
+            asked: wish.asked(),
+            shadow: shadow.as_ref(),
+            ..subject.about(decision, session, set.hash(), role.as_deref(), row)
+        };
         self.rooms.denials.record(&about, &refusal).await;
         Err(refusal.into())
     }

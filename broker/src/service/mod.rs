@@ -26,6 +26,7 @@ pub mod sessions;
 pub mod shelf;
 pub mod stops;
 pub mod subject;
+pub mod switches;
 pub mod upkeep;
 mod waiting;
 

@@ -31,12 +31,14 @@ pub struct Readiness {
     reasons: Arc<AtomicU8>,
     /// Taking back waits; requests are served all the same.
     held: Arc<AtomicBool>,
+    /// A newer policy set cannot be used; the one before decides.
+    refused: Arc<AtomicBool>,
 }
 
 impl Default for Readiness {
     /// Not ready: starting.
     fn default() -> Self {
-        Self { reasons: Arc::new(AtomicU8::new(Reason::Starting as u8)), held: Arc::default() }
+        Self { reasons: Arc::new(AtomicU8::new(Reason::Starting as u8)), held: Arc::default(), refused: Arc::default() }
     }
 }
 
@@ -60,6 +62,15 @@ impl Readiness {
 
     pub fn is_on_hold(&self) -> bool {
         self.held.load(Ordering::Acquire)
+    }
+
+    /// Tells whether there is a newer policy set that cannot be used.
+    pub fn refuse_policy(&self, refused: bool) {
+        self.refused.store(refused, Ordering::Release);
+    }
+
+    pub fn has_refused_policy(&self) -> bool {
+        self.refused.load(Ordering::Acquire)
     }
 
     pub fn check(&self) -> Result<(), &'static str> {

@@ -96,6 +96,7 @@ impl Sessions {
     }
 
     fn held(&self, set: &PolicySet, session: &Session) -> Result<(Subject, Vec<String>, Vec<kv::Params>), Refusal> {
+        self.rooms.stops.session(session.id, &session.issuer, &session.role)?;
         if session.issuer == operators::BOOTSTRAP {
             return Ok((Subject::nobody(operators::BOOTSTRAP), operators::rights_of_role(set, &session.role), Vec::new()));
         }

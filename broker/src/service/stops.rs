@@ -66,10 +66,27 @@ impl Stops {
     /// Refuses what was allowed and is stopped.
     pub fn check(&self, subject: &Subject, allowed: &Allowed) -> Result<(), Refusal> {
         let stops = self.active.load();
-        match stops.iter().find(|stop| meets(stop, subject, allowed)) {
-            Some(stop) => Err(refusal(stop)),
-            None => Ok(()),
-        }
+        stops.iter().find(|stop| meets(stop, subject, allowed)).map_or(Ok(()), |stop| Err(refusal(stop)))
+    }
+
+    /// Refuses what comes from an issuer that is switched off, whatever it asks for.
+    pub fn issuer(&self, issuer: &str) -> Result<(), Refusal> {
+        self.switch(Some(issuer), None).map_or(Ok(()), |stop| Err(refusal(&stop)))
+    }
+
+    /// Refuses what a session wants whose issuer or role is switched off. The operator who did it goes on, to see it through.
+    pub fn session(&self, session: Uuid, issuer: &str, role: &str) -> Result<(), Refusal> {
+        let stops = self.active.load();
+        let mut switches = stops.iter().filter(|stop| stop.switch && stop.spared != Some(session));
+        let meets = |stop: &&Stop| stop.issuer.as_deref() == Some(issuer) || stop.role.as_deref() == Some(role);
+        switches.find(meets).map_or(Ok(()), |stop| Err(refusal(stop)))
+    }
+
+    /// What switches this issuer or this role off.
+    pub fn switch(&self, issuer: Option<&str>, role: Option<&str>) -> Option<Stop> {
+        let stops = self.active.load();
+        let of = |stop: &&Stop| stop.switch && stop.issuer.as_deref() == issuer && stop.role.as_deref() == role;
+        stops.iter().find(of).cloned()
     }
 
     /// Ends what stops speak of until nothing is left, wherever it was opened and whoever began.
@@ -124,6 +141,15 @@ impl Stops {
     }
 }
 
+fn refusal(stop: &Stop) -> Refusal {
+    let code = match stop {
+        Stop { switch: false, .. } => Code::ExchangeStopped,
+        Stop { issuer: Some(_), .. } => Code::IssuerDisabled,
+        Stop { .. } => Code::RoleDisabled,
+    };
+    Refusal::new(code).hint(format!("the stop has the id {}", stop.id))
+}
+
 /// The stop as it is told.
 pub fn filter(stop: &Stop) -> StopFilter {
     StopFilter {
@@ -134,10 +160,6 @@ pub fn filter(stop: &Stop) -> StopFilter {
         engine: stop.engine.clone(),
         before: stop.issued_before,
     }
-}
-
-fn refusal(stop: &Stop) -> Refusal {
-    Refusal::new(Code::ExchangeStopped).hint(format!("the stop has the id {}", stop.id))
 }
 
 fn meets(stop: &Stop, subject: &Subject, allowed: &Allowed) -> bool {

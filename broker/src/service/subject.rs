@@ -110,6 +110,7 @@ impl Subject {
             role,
             row,
             asked: Asked::default(),
+            shadow: None,
         }
     }
 

@@ -42,8 +42,12 @@ mod kill;
 mod operators;
 mod reached;
 mod reconciling;
+mod switches;
+
 mod taking_back;
 mod upkeep;
+mod versions;
+mod watching;
 
 const URL: &str = "https://ci.example.test";
 
@@ -139,12 +143,17 @@ struct House {
     signer: Signer,
     target: Target,
     worker: tokio::task::JoinHandle<()>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// The policy of the tests: one issuer by this name, and the roles that follow.
 fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
-    let text = format!(
+    let files = vec![SourceFile { path: "policy.toml".to_owned(), text: policy_text(issuer, url, roles) }];
+    PolicySet::load(files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+}
+
+fn policy_text(issuer: &str, url: &str, roles: &str) -> String {
+    format!(
         r#"
         [issuer.{issuer}]
         kind = "generic"
@@ -163,9 +172,7 @@ fn policy(issuer: &str, url: &str, roles: &str) -> PolicySet {
         project = "service_id"
         {roles}
         "#
-    );
-    let files = vec![SourceFile { path: "policy.toml".to_owned(), text }];
-    PolicySet::load(files).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    )
 }
 
 fn role(name: &str, more: &str, credential: &str) -> String {
@@ -185,12 +192,20 @@ impl House {
     }
 
     async fn limited(pool: &PgPool, roles: &str, rate: limiter::Config) -> Self {
+        let begin =
+            async |store: &Store, _: &TempDir| Policies::begin(store.clone(), policy("ci", URL, roles), "test").await.unwrap();
+        Self::of(pool, rate, begin).await
+    }
+
+    /// With the set that `begin` has from the store or the folder.
+    async fn of(pool: &PgPool, rate: limiter::Config, begin: impl AsyncFnOnce(&Store, &TempDir) -> Policies) -> Self {
         let store: Store = open(pool).await;
         let (folder, signer) = (tempfile::tempdir().unwrap(), Signer::new("k"));
         let file = folder.path().join("keys.json");
         std::fs::write(&file, jwks(&[signer.jwk()])).unwrap();
         let system = store.system().clone();
-        let set = policy("ci", URL, roles);
+        let policies = begin(&store, &folder).await;
+        let set = policies.active();
         let keys = Arc::new(KeyCache::new(system.clone(), Outbound::default(), None));
         let mut sources = trust::sources(&set).unwrap();
         for source in &mut sources {
@@ -209,7 +224,7 @@ impl House {
             secrets: store.secrets().clone(),
         };
         let rooms = Arc::new(Rooms {
-            policies: Policies::begin(store.clone(), set, "test").await.unwrap(),
+            policies,
             verifier: Verifier::new(system.clone(), keys.clone(), Duration::from_secs(30)),
             limiter: Limiter::new(rate),
             denials: Denials::new(system.clone(), store.clone(), metrics.clone()),
@@ -230,7 +245,7 @@ impl House {
             }
         });
         let (exchange, sessions) = (Exchange::new(rooms.clone()), Sessions::new(rooms.clone()));
-        Self { rooms, exchange, sessions, keys, signer, target, worker, _folder: folder }
+        Self { rooms, exchange, sessions, keys, signer, target, worker, folder }
     }
 
     /// Lets the database of the test go.

@@ -18,6 +18,8 @@ const GRANTS: &[(&str, &str)] = &[
     ("data_keys", "select, insert, update (state, retired_at)"),
     ("policy_sets", "select, insert"),
     ("policy_activations", "select, insert"),
+    ("policy_shadows", "select, insert"),
+    ("policy_proposals", "select, insert, update (outcome, decided_at)"),
     ("sessions", "select, insert, delete, update (ended_at)"),
     ("token_uses", "select, insert, delete, update (session_id, keep_until)"),
     (

@@ -32,6 +32,7 @@ mod migrate;
 mod options;
 mod packed;
 pub mod policies;
+pub mod proposals;
 mod record;
 pub mod revocations;
 pub mod secrets;

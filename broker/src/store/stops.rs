@@ -21,6 +21,8 @@ pub struct Stop {
     pub reason: String,
     /// The session of the operator who did it.
     pub spared: Option<Uuid>,
+    /// It switches a role or an issuer off by name, and ends nothing.
+    pub switch: bool,
     pub created_at: OffsetDateTime,
 }
 
@@ -37,19 +39,19 @@ impl Store {
     pub async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
         Ok(sqlx::query_as!(
             Stop,
-            "select id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at
+            "select id, repository, run, role, issuer, engine, issued_before, reason, spared, switch, created_at
              from daypass.stops where lifted_at is null order by id desc"
         )
         .fetch_all(self.pool())
         .await?)
     }
 
-    /// The stops whose sessions have not all been ended yet.
+    /// The stops whose sessions have not all been ended yet. What is only switched off ends nothing.
     pub async fn unswept_stops(&self) -> Result<Vec<Stop>, StoreError> {
         Ok(sqlx::query_as!(
             Stop,
-            "select id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at
-             from daypass.stops where lifted_at is null and swept_at is null order by id"
+            "select id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at, switch
+             from daypass.stops where lifted_at is null and swept_at is null and not switch order by id"
         )
         .fetch_all(self.pool())
         .await?)
@@ -63,12 +65,12 @@ impl Store {
         Ok(())
     }
 
-    /// Puts a stop in place, with what the log says of it.
-    pub async fn stop(&self, stop: &Stop, record: &audit::Record) -> Result<(), StoreError> {
+    /// Puts a stop in place, with what the log says of it. `false`: what it switches off is off.
+    pub async fn stop(&self, stop: &Stop, record: &audit::Record) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query!(
-            "insert into daypass.stops (id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        let stopped = sqlx::query!(
+            "insert into daypass.stops (id, repository, run, role, issuer, engine, issued_before, reason, spared, switch, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing",
             stop.id,
             stop.repository,
             stop.run,
@@ -78,12 +80,17 @@ impl Store {
             stop.issued_before,
             stop.reason,
             stop.spared,
+            stop.switch,
             stop.created_at
         )
         .execute(tx.connection())
         .await?;
+        if !one_row(&stopped) {
+            return Ok(false);
+        }
         tx.remember(std::slice::from_ref(record)).await?;
-        tx.commit().await
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Lifts a stop, with what the log says of it. `false`: there is none, or it was lifted before.

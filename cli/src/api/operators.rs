@@ -69,7 +69,7 @@ impl Api {
         self.post(["operator", "given"], search, Repeat::Always).await
     }
 
-    async fn post<'s, T: DeserializeOwned>(
+    pub(super) async fn post<'s, T: DeserializeOwned>(
         &self,
         path: impl IntoIterator<Item = &'s str>,
         body: &impl Serialize,

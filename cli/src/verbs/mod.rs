@@ -12,4 +12,5 @@ pub(crate) mod read;
 pub(crate) mod reconcile;
 pub(crate) mod release;
 pub(crate) mod secret;
+pub(crate) mod switch;
 pub(crate) mod whoami;

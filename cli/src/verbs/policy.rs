@@ -1,4 +1,5 @@
-//! `daypass policy …`: the policy set on this machine, decided by the same code as in the broker.
+//! `daypass policy …`: the policy set on this machine, decided by the same code as in the broker. The verbs that a broker carries out
+//! stand in `versions`.
 
 mod annotations;
 mod check;
@@ -15,6 +16,7 @@ mod snippet;
 mod suggest;
 mod test;
 mod tokens;
+mod versions;
 
 use std::path::PathBuf;
 
@@ -47,6 +49,8 @@ pub(crate) enum Policy {
     Suggest(suggest::Suggest),
     /// Make a first set for a job, from a token of it or from its repository
     Init(init::Init),
+    #[command(flatten)]
+    Versions(versions::Versions),
 }
 
 #[derive(Args, Debug)]
@@ -89,6 +93,7 @@ pub(crate) struct Explain {
 /// The exit code: 0 when the set is sound, or allows.
 pub(crate) async fn run(context: &Context, policy: Policy) -> Result<u8> {
     match policy {
+        Policy::Versions(verb) => versions::run(context, verb).await.map(|()| 0),
         Policy::Check(check) => check::run(context, &check),
         Policy::Test(test) => test::run(context, &test),
         Policy::Prove(ask) => prove::run(context, &ask),

@@ -18,3 +18,4 @@ mod simulate;
 mod suggest;
 mod tls;
 mod unsafe_sets;
+mod versions;

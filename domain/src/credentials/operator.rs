@@ -30,6 +30,7 @@ pub const RIGHTS: &[(&str, bool)] = &[
     ("leases.reconcile", false),
     ("leases.renew", false),
     ("leases.revoke", false),
+    ("policy.approve", false),
     ("policy.explain", false),
     ("policy.read", false),
     ("policy.write", false),

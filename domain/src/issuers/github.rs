@@ -230,6 +230,10 @@ impl Kind for GitHub {
         RELATIONS
     }
 
+    fn person(&self) -> Option<&'static str> {
+        Some("actor_id")
+    }
+
     fn sample(&self) -> Claims {
         let workflow = "acme/shop/.github/workflows/deploy.yml@refs/heads/main";
         let sha = "4f5a1c7e9b2d8036f1e4a7c5d9b30e628f71a4c2";

@@ -195,6 +195,10 @@ impl Kind for GitLab {
         RELATIONS
     }
 
+    fn person(&self) -> Option<&'static str> {
+        Some("user_id")
+    }
+
     fn sample(&self) -> Claims {
         Claims::from_verified(Object::default())
             .with("jti", "235b3a54-b797-45c7-ae9a-f72d7bc6ef5b")

@@ -243,6 +243,11 @@ pub trait Kind: Debug + Send + Sync {
         &[]
     }
 
+    /// The claim that tells one person from another, of those who cause jobs; without one it is `sub`.
+    fn person(&self) -> Option<&'static str> {
+        None
+    }
+
     /// What a caller can be told about its own token when it is refused, whatever the policy says.
     fn hints(&self, claims: &Claims) -> Vec<String> {
         let _ = claims;

@@ -34,6 +34,7 @@ fn samples_follow_their_schema() {
         let of = |claim: &str| sample.get(claim).and_then(Json::as_int).unwrap();
         assert!(of("exp") - of("iat") <= kind.ages().lifetime, "{name}: the sample lives too long");
         assert!(kind.check_url(sample.text("iss").unwrap()).is_ok(), "{name}");
+        assert!(kind.person().is_none_or(|claim| kind.claim(claim).is_some_and(|claim| claim.personal)), "{name}");
         let mut names: Vec<&str> = kind.claims().iter().map(|claim| &*claim.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{name}: a claim stands twice");

@@ -100,7 +100,7 @@ fn list<'a>(items: impl IntoIterator<Item = &'a str>) -> String {
     format!("[{}]", items.join(", "))
 }
 
-fn issuer(issuer: &Issuer) -> String {
+pub(super) fn issuer(issuer: &Issuer) -> String {
     let mut out = format!("[issuer.{}]\n", key(&issuer.name));
     line(&mut out, "kind", quoted(issuer.kind.name()));
     text(&mut out, "url", Some(&issuer.url));
@@ -142,7 +142,7 @@ fn schema(out: &mut String, name: &str, schema: &generic::Schema) {
     }
 }
 
-fn role(role: &Role) -> String {
+pub(super) fn role(role: &Role) -> String {
     let name = key(&role.name);
     let mut out = format!("[role.{name}]\n");
     text(&mut out, "description", role.description.as_deref());

@@ -6,10 +6,12 @@ mod exchange;
 mod inventory;
 mod leases;
 mod operators;
+mod policies;
 mod problem;
 mod reconcile;
 mod secrets;
 mod stops;
+mod switches;
 
 pub use decisions::{Asked, Decision, DecisionPage, DecisionQuery};
 pub use exchange::{BootstrapRequest, CredentialAnswer, ExchangeAnswer, ExchangeRequest, SessionAnswer, SessionAsk};
@@ -19,9 +21,14 @@ pub use inventory::{
 };
 pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
 pub use operators::{AuditEntry, AuditList, AuditQuery, RecordedDecision, WhoAmI};
+pub use policies::{
+    PolicyActivation, PolicyAuthor, PolicyDetail, PolicyFile, PolicyList, PolicyOutcome, PolicyProposal, PolicyPush,
+    PolicyPushed, PolicyShadow, PolicyTerms,
+};
 pub use problem::Problem;
 pub use reconcile::{
     HoldAnswer, LostAnswer, ReconcileAnswer, ReconcileRequest, ResumeAnswer, StrayAnswer, StrayStep, TargetAnswer,
 };
 pub use secrets::{SecretAnswer, SecretHistory, SecretList, SecretVersion, SecretWrite, SecretWritten};
 pub use stops::{GivenEntry, GivenPage, GivenSearch, KillAnswer, KillRequest, StopAnswer, StopFilter, StopList};
+pub use switches::{Disabled, IssuerState, RoleState, SwitchList, SwitchRequest};

@@ -23,3 +23,4 @@ mod outages;
 mod races;
 mod reconcile;
 mod sessions;
+mod versions;

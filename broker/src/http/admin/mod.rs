@@ -5,9 +5,11 @@ pub(super) mod bootstrap;
 pub(super) mod decisions;
 pub(super) mod explain;
 pub(super) mod leases;
+pub(super) mod policies;
 pub(super) mod reconcile;
 pub(super) mod secrets;
 pub(super) mod stops;
+pub(super) mod switches;
 
 use std::sync::Arc;
 
@@ -19,9 +21,11 @@ use crate::service::decisions::Decisions;
 use crate::service::explain::Explain;
 use crate::service::inventory::Inventory;
 use crate::service::operators::Operators;
+use crate::service::policies::Versions;
 use crate::service::reconcile::Reconcile;
 use crate::service::secrets::Secrets;
 use crate::service::sessions::Sessions;
+use crate::service::switches::Switches;
 
 /// The services behind the operators' door.
 #[derive(Clone, Debug)]
@@ -34,6 +38,8 @@ pub struct Admin {
     pub explain: Explain,
     pub inventory: Inventory,
     pub reconcile: Reconcile,
+    pub versions: Versions,
+    pub switches: Switches,
 }
 
 /// What jobs may do with the stored secrets that their role reaches, for the native listener.
@@ -44,6 +50,19 @@ pub fn secrets_of_jobs(admin: Admin) -> Router {
         .route("/api/v1/secrets/{mount}", get(secrets::list_mount))
         .with_state(Arc::new(admin))
 }
+
+/// Versions of the policy set, whose bodies may be larger than others.
+pub fn policies_of_operators(admin: Admin) -> Router {
+    Router::new()
+        .route("/api/v1/policies", get(policies::list).post(policies::apply))
+        .route("/api/v1/policies/shadow", delete(policies::clear_shadow))
+        .route("/api/v1/policies/{hash}", get(policies::show))
+        .route("/api/v1/policies/{hash}/activate", post(policies::activate))
+        .route("/api/v1/policies/{hash}/approve", post(policies::approve))
+        .with_state(Arc::new(admin))
+}
+
+pub use policies::bodies as sets;
 
 pub fn router(admin: Admin) -> Router {
     Router::new()
@@ -64,6 +83,7 @@ pub fn router(admin: Admin) -> Router {
         .route("/api/v1/operator/revocations/{id}", get(leases::revocation))
         .route("/api/v1/operator/stops", get(stops::list).post(stops::kill))
         .route("/api/v1/operator/stops/{id}", delete(stops::lift))
+        .route("/api/v1/operator/switches", get(switches::list).post(switches::set))
         .route("/api/v1/operator/given", post(stops::given))
         .route("/api/v1/reconcile", post(reconcile::reconcile))
         .route("/api/v1/resume", post(reconcile::resume))

@@ -83,7 +83,7 @@ impl Inventory {
     /// Every stop that holds. Needs the right `exchanges.stop`.
     pub async fn stops(&self, holder: &Holder, decision: Uuid) -> Result<Vec<Stop>, Error> {
         holder.require(&self.rooms, "exchanges.stop", None, decision).await?;
-        Ok(self.rooms.store.stops().await?)
+        Ok(kills(self.rooms.store.stops().await?))
     }
 
     /// Lets exchanges through again. What was ended stays so. Needs the right `exchanges.stop`.
@@ -93,11 +93,12 @@ impl Inventory {
         let stop: Uuid = id.parse().map_err(|_| Code::NotFound)?;
         let about = holder.about(decision, rooms.policies.active().hash());
         let record = log::act(&rooms.system, Kind::ExchangeAllowedAgain, &about, &stop.to_string())?;
-        if !rooms.store.lift_stop(stop, rooms.system.now(), &record).await? {
+        let stands = rooms.store.stops().await?.iter().any(|held| held.id == stop && !held.switch);
+        if !stands || !rooms.store.lift_stop(stop, rooms.system.now(), &record).await? {
             return Err(Refusal::new(Code::NotFound).hint("there is no such stop, or it was lifted before").into());
         }
         rooms.stops.follow().await?;
-        Ok(rooms.store.stops().await?)
+        Ok(kills(rooms.store.stops().await?))
     }
 
     /// Every credential and stored secret that was handed out to whom the filter describes. Needs the right `exchanges.stop`.
@@ -116,6 +117,12 @@ impl Inventory {
         let entries = entries.filter(|entry| engine.is_none_or(|engine| entry.engine == engine)).collect();
         Ok(Given { entries, next })
     }
+}
+
+/// Without what is switched off by name, which has a list of its own.
+fn kills(mut stops: Vec<Stop>) -> Vec<Stop> {
+    stops.retain(|stop| !stop.switch);
+    stops
 }
 
 /// The conditions of a stop. The rest of it says nothing.
@@ -137,6 +144,7 @@ fn conditions(filter: &StopFilter) -> Result<Stop, Refusal> {
         issued_before: before,
         reason: String::new(),
         spared: None,
+        switch: false,
         created_at: time::OffsetDateTime::UNIX_EPOCH,
     })
 }

@@ -1,7 +1,8 @@
 use super::*;
 use crate::store::bootstrap::Bootstrap;
 use crate::store::denials::Denials;
-use crate::store::policies::Activated;
+use crate::store::policies::{Activated, Author, Heads};
+use crate::store::proposals::Proposal;
 use domain::wire::AuditQuery;
 
 /// Where keys came from.
@@ -52,9 +53,22 @@ pub(super) async fn policy_bootstrap_keys_and_denials(store: &Store) {
     let mut tx = store.begin().await.unwrap();
     let files = vec![("roles/a.toml".to_owned(), "x = 1".to_owned())];
     for _ in 0..2 {
-        let activated = Activated { id: id(store), hash: [4; 32], source: "folder".to_owned(), at: now };
-        tx.activate_policy(&activated, &files).await.unwrap();
+        let source = "folder".to_owned();
+        let (author, approver) = (Some(Author { name: "ci".to_owned(), session: id(store) }), None);
+        let (id, pushed) = (id(store), true);
+        let (before, at) = tx.pushed_policy(now).await.unwrap();
+        assert!(before.is_none_or(|before| before == [4; 32] && at > now), "the clock stands still, the order does not");
+        tx.store_policy(&[4; 32], &files, now).await.unwrap();
+        tx.activate_policy(&Activated { id, hash: [4; 32], source, at, pushed, author, approver }).await.unwrap();
     }
+    let author = Author { name: "ci".to_owned(), session: id(store) };
+    tx.policy_turn().await.unwrap();
+    tx.shadow_policy(id(store), Some(&[4; 32]), &author, now).await.unwrap();
+    let (hash, base, person, reason) = ([4; 32], [3; 32], [9; 32], "a test".to_owned());
+    let proposal = Proposal { id: id(store), hash, base, author, person, reason, at: now };
+    tx.propose_policy(&proposal).await.unwrap();
+    let proposal = Proposal { id: id(store), ..proposal };
+    tx.propose_policy(&proposal).await.unwrap();
     let bootstrap =
         Bootstrap { token_hash: [5; 32], role: "admin".to_owned(), created_at: now, expires_at: now + Duration::minutes(10) };
     tx.make_bootstrap(&bootstrap).await.unwrap();
@@ -63,7 +77,17 @@ pub(super) async fn policy_bootstrap_keys_and_denials(store: &Store) {
     assert_eq!(tx.spend_bootstrap(&[5; 32], now).await.unwrap(), None, "spent");
     assert_eq!(tx.spend_bootstrap(&[6; 32], now).await.unwrap(), None, "unknown");
     tx.commit().await.unwrap();
-    assert_eq!(store.latest_policy().await.unwrap().unwrap().hash, [4; 32]);
+    assert_eq!(store.policy_history(None, 9).await.unwrap().len(), 2);
+    assert_eq!(store.policy_history(Some(&[5; 32]), 9).await.unwrap(), []);
+    assert_eq!(store.policy_heads().await.unwrap(), Heads { active: Some([4; 32]), shadow: Some([4; 32]) });
+    assert_eq!(store.policies_like("0404040404").await.unwrap().len(), 1);
+    assert_eq!(store.policies_like("0405").await.unwrap().len(), 0);
+    let waiting = store.proposals().await.unwrap();
+    assert_eq!(waiting.iter().map(|waiting| waiting.id).collect::<Vec<_>>(), [proposal.id], "one of each set");
+    let mut tx = store.begin().await.unwrap();
+    assert!(tx.approve_policy(proposal.id, now).await.unwrap());
+    assert!(!tx.approve_policy(proposal.id, now).await.unwrap(), "once");
+    tx.commit().await.unwrap();
     assert_eq!(store.policy_files(&[4; 32]).await.unwrap(), Some(files));
     assert_eq!(store.policy_files(&[7; 32]).await.unwrap(), None);
 

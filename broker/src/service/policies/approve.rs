@@ -1,0 +1,53 @@
+//! Four eyes: what waits becomes active when another person than its author says so.
+
+use domain::audit::{Kind, hex};
+use domain::refusal::{Code, Refusal};
+use domain::wire::PolicyOutcome;
+use uuid::Uuid;
+
+use super::person::{author, person};
+use super::push::{Pushed, Versions};
+use crate::service::error::Error;
+use crate::service::sessions::Holder;
+use crate::store::policies::Activated;
+
+impl Versions {
+    /// Makes a set that waits the active one. Needs the right `policy.approve`, and not to be its author.
+    pub async fn approve(&self, holder: &Holder, hash: &str, decision: Uuid) -> Result<Pushed, Error> {
+        let rooms = &self.rooms;
+        holder.require(rooms, "policy.approve", None, decision).await?;
+        let hash = self.named(hash).await?.0;
+        let proposal = rooms.store.proposals().await?.into_iter().find(|proposal| proposal.hash == hash);
+        let proposal = proposal.ok_or_else(|| Refusal::new(Code::NotFound).hint("no such policy set waits"))?;
+        if proposal.author.session == holder.session.id || proposal.person == person(holder, proposal.id) {
+            return Err(self.refused(holder, Code::PolicyOwnProposal.into(), decision).await);
+        }
+        let set = self.stored_sound(holder, &hash, decision).await?;
+        let stale = || Refusal::new(Code::PolicyConflict).hint(format!("it was proposed in place of {}", hex(&proposal.base)));
+        let approved = self.act(holder, Kind::PolicyApproved, Some(&hash), decision)?;
+        let activated = self.act(holder, Kind::PolicyActivated, Some(&hash), decision)?;
+        let author_id = proposal.author.session.to_string();
+        let tell =
+            |record: domain::audit::Record| record.field("author", author_id.as_str()).field("was", hex(&proposal.base).as_str());
+        let mut tx = rooms.store.begin().await?;
+        tx.policy_turn().await?;
+        let (pushed, at) = tx.pushed_policy(rooms.system.now()).await?;
+        if pushed != Some(proposal.base) || !tx.approve_policy(proposal.id, at).await? {
+            return Err(stale().into());
+        }
+        tx.remember(&[tell(approved)]).await?;
+        let row = Activated {
+            id: rooms.system.row_id()?,
+            hash,
+            source: "operator".to_owned(),
+            at,
+            pushed: true,
+            author: Some(proposal.author),
+            approver: Some(author(holder)),
+        };
+        super::activate(&mut tx, &set, &row, tell(activated)).await?;
+        tx.commit().await?;
+        self.keeper.follow().await?;
+        Ok(Pushed { hash, outcome: PolicyOutcome::Activated, was: proposal.base, adds: Vec::new(), needs_approval: false })
+    }
+}
