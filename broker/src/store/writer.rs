@@ -110,7 +110,9 @@ pub(super) async fn write(store: &Store, record: Record) -> Result<Written, Writ
         (Ok(()), _) => {
             // The commit whose acknowledgement is lost: the caller cannot know that it was written.
             if let Some(point) = in_doubt {
-                failpoint::pass(point).await.map_err(|error| StoreError::InDoubt(sqlx::Error::Io(std::io::Error::other(error))))?;
+                failpoint::pass(point)
+                    .await
+                    .map_err(|error| StoreError::InDoubt(sqlx::Error::Io(std::io::Error::other(error))))?;
             }
             Ok(Written(()))
         }

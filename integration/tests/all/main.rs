@@ -18,6 +18,7 @@ mod hooks;
 mod incident;
 mod issuers;
 mod leases;
+mod mysql;
 mod outages;
 mod races;
 mod reconcile;

@@ -39,7 +39,10 @@ pub(super) async fn list(admin: &Admin, connection: &str, deployment: &str) -> R
             Ok(rows)
         })
         .await?;
-    rows.into_iter().filter(|(name, _)| name.starts_with(&prefix)).map(|(name, mark)| found(connection, deployment, name, mark)).collect()
+    rows.into_iter()
+        .filter(|(name, _)| name.starts_with(&prefix))
+        .map(|(name, mark)| found(connection, deployment, name, mark))
+        .collect()
 }
 
 fn found(connection: &str, deployment: &str, name: String, mark: i64) -> Result<Found, EngineError> {
@@ -63,7 +66,9 @@ fn found(connection: &str, deployment: &str, name: String, mark: i64) -> Result<
 /// These servers keep no end by the minute. A lease knows when it was made, and none lasts longer than the engine allows.
 fn ends_at(lease: Uuid) -> Option<OffsetDateTime> {
     let (seconds, _) = lease.get_timestamp()?.to_unix();
-    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?.checked_add(role::Mysql.bounds().ceiling?.try_into().ok()?)
+    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?)
+        .ok()?
+        .checked_add(role::Mysql.bounds().ceiling?.try_into().ok()?)
 }
 
 /// Locks the account and ends its sessions. Its password stays: until it is dropped, an administrator can open it again.

@@ -173,11 +173,7 @@ impl Shut {
         let is_joined = "select pg_has_role(current_user, $1::int8::oid, 'usage') and case \
              when current_setting('server_version_num')::int4 >= 160000 then pg_has_role(current_user, $1::int8::oid, 'set') \
              else true end";
-        sqlx::query_scalar(is_joined)
-            .bind(self.oid)
-            .fetch_one(home)
-            .await
-            .map_err(map)
+        sqlx::query_scalar(is_joined).bind(self.oid).fetch_one(home).await.map_err(map)
     }
 
     /// Ends its sessions until none is left.

@@ -25,8 +25,11 @@ async fn lists_the_logins_of_its_installation_alone() {
     let Some(shop) = Shop::open().await else { return };
     let login = shop.issue().await.unwrap();
     let name = login.value("username").to_owned();
-    let (by_hand, others, elsewhere) =
-        (format!("dp_abcdef_{}", shop.database), format!("dp_abcdeg_{}", shop.database), format!("dp_abcdef_{}_x", shop.database));
+    let (by_hand, others, elsewhere) = (
+        format!("dp_abcdef_{}", shop.database),
+        format!("dp_abcdeg_{}", shop.database),
+        format!("dp_abcdef_{}_x", shop.database),
+    );
     let mut root = shop.root().await;
     run(&mut root, &format!("create user {by_hand}, {others}, {elsewhere}@localhost")).await;
 

@@ -4,9 +4,8 @@
 use super::server::servers;
 use super::*;
 
-const PARTS: [&str; 12] = [
-    "\"", "\"\"", "'", "\\", "\n", "\t", "; drop role bystander; --", "/*", "$daypass$", "{{name}}", "\u{e9}\u{1f4a5}", "%s ",
-];
+const PARTS: [&str; 12] =
+    ["\"", "\"\"", "'", "\\", "\n", "\t", "; drop role bystander; --", "/*", "$daypass$", "{{name}}", "\u{e9}\u{1f4a5}", "%s "];
 
 /// A name of at most 63 bytes, which is all that the server keeps, and never less than it fits.
 fn hostile(number: usize) -> String {
@@ -27,7 +26,7 @@ fn hostile(number: usize) -> String {
 
 #[tokio::test]
 async fn names_read_back_from_the_target_are_names_and_nothing_else() {
-    const NAMES: usize = 120;
+    const NAMES: usize = 60;
     for server in servers() {
         let shop = Shop::open(server).await;
         let bystander = format!("{}_bystander", shop.database);
@@ -50,13 +49,19 @@ async fn names_read_back_from_the_target_are_names_and_nothing_else() {
         let found = shop.engine.list(&shop.bench, "shop").await.unwrap().unwrap();
         for name in &names {
             let found = found.iter().find(|found| found.name == *name).unwrap_or_else(|| panic!("{name:?} is not listed"));
-            // Our driver's own client logs in by no name that holds a control character.
-            let plain = !name.contains(char::is_control);
-            let mut session = if plain { server.connect(name, "known", &database).await.unwrap() } else { server.root(&database).await };
-            if !plain {
-                run(&mut session, &format!("set session authorization \"{}\"", name.replace('"', "\"\""))).await;
-            }
-            run(&mut session, "create schema authorization current_user; alter default privileges grant select on tables to public").await;
+            // Our driver's own client cannot log in by every such name.
+            let mut session = if let Ok(session) = server.connect(name, "known", &database).await {
+                session
+            } else {
+                let mut root = server.root(&database).await;
+                run(&mut root, &format!("set session authorization \"{}\"", name.replace('"', "\"\""))).await;
+                root
+            };
+            run(
+                &mut session,
+                "create schema authorization current_user; alter default privileges grant select on tables to public",
+            )
+            .await;
             assert!(shop.engine.shut(&shop.bench, &found.handle).await.unwrap(), "{name:?}");
             assert!(server.connect(name, "known", &database).await.is_err(), "{name:?}");
             drop(session);
