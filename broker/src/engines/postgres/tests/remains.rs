@@ -194,7 +194,7 @@ async fn what_belongs_to_the_whole_server_fences_the_lease_and_is_named() {
             run(
                 &mut root,
                 &format!(
-                    "grant create on database {0} to {user};
+                    "grant create on database {0} to {0}_rw;
                      grant pg_create_subscription to {user};
                      create subscription {0}_sub connection 'host=127.0.0.1 user=x password=y' publication p
                          with (connect = false, slot_name = none);
