@@ -29,7 +29,7 @@ pub(crate) struct Target {
 #[derive(Clone, Debug)]
 pub(crate) enum At {
     Postgres { database: String, admin: String, group: String, password: String },
-    Mariadb(Mariadb),
+    Mariadb(Box<Mariadb>),
 }
 
 /// All of them, and the superuser of their server, whom the broker does not know.
@@ -82,7 +82,7 @@ impl Targets {
             all.push(Target { name, at: At::Postgres { database, admin, group, password } });
         }
         if let Some(url) = mariadb {
-            all.push(Target { name: MARIADB, at: At::Mariadb(Mariadb::make(url).await?) });
+            all.push(Target { name: MARIADB, at: At::Mariadb(Box::new(Mariadb::make(url).await?)) });
         }
         Ok(Self { superuser, logins: "dp\\_%", all })
     }
@@ -103,7 +103,7 @@ impl Targets {
 
     pub(crate) fn mariadb(&self) -> Option<&Mariadb> {
         self.all.iter().find_map(|target| match &target.at {
-            At::Mariadb(mariadb) => Some(mariadb),
+            At::Mariadb(mariadb) => Some(mariadb.as_ref()),
             At::Postgres { .. } => None,
         })
     }

@@ -143,14 +143,14 @@ async fn a_mysql_account_without_a_lease_is_shut_and_dropped_and_a_lease_without
     assert_eq!((target["logins"].as_u64(), target["lost"][0]["name"].as_str()), (Some(2), Some(lost.user.as_str())), "{told}");
     assert_eq!(target["strays"][0]["step"], "quarantined", "{told}");
     assert!(orders.mariadb.login(&stray, "known").await.is_err(), "it is shut before it is dropped");
-    assert_eq!(orders.accounts(&stray).await, [stray.clone()]);
+    assert_eq!(orders.accounts(&stray).await, [stray.as_str()]);
     let told = orders.reconcile().await;
     assert_eq!(told["targets"][0]["strays"][0]["step"], "dropped", "{told}");
     until("the lost lease is settled", async || {
         orders.ground.databases.count("leases where state = 'revoked' and reason is null").await.unwrap() == 1
     })
     .await;
-    assert_eq!(orders.accounts(lost.prefix()).await, [kept.user.clone()], "the one with a lease, and it alone");
+    assert_eq!(orders.accounts(lost.prefix()).await, [kept.user.as_str()], "the one with a lease, and it alone");
     session.ping().await.unwrap();
     orders.close(kept.prefix()).await;
 }

@@ -37,6 +37,7 @@ impl Mode {
 }
 
 /// A step with what a death or an error there leaves behind.
+#[derive(Clone, Copy)]
 enum Step {
     Exchange(&'static str, exchange::Left),
     /// The sweep is faster than the second commit.
