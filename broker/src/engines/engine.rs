@@ -113,7 +113,7 @@ pub struct Found {
     pub lease: Option<Uuid>,
     /// Whether anybody can log in as it.
     pub open: bool,
-    /// When the target itself ends it.
+    /// When the target itself ends it or, where targets have no such end, when the longest lease of that name would.
     pub ends_at: Option<OffsetDateTime>,
     /// What is needed to shut or revoke it.
     pub handle: Secret<Vec<u8>>,

@@ -162,6 +162,8 @@ impl Making {
                     Ok(issued) => issued,
                     Err(_) => Err(EngineError::TargetUnavailable("the create deadline has passed".to_owned())),
                 };
+            // Made, and the target's answer is lost.
+            failpoint::pass("exchange::create_answered").await?;
             let issued = issued.map_err(|error| told(case, item.engine, &item.name, error))?;
             if let Some(native) = issued.native_expiry.filter(|_| !item.plan.revocable) {
                 item.ends_with(native, self.now);

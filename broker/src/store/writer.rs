@@ -22,6 +22,7 @@ use super::leases::{handle_place, margin};
 use super::line::{Line, in_time};
 use super::{Quota, Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
+use crate::failpoint;
 
 mod columns;
 mod statement;
@@ -97,11 +98,24 @@ pub(super) fn start(target: PgConnectOptions, patience: Duration) -> Handle {
 pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
     let prepared = prepare(store, record)?;
     let token = prepared.record.token_use.as_ref().map(|token| (token.key(), token.idempotency));
+    let in_doubt = match &prepared.record {
+        Record { activate, .. } if !activate.is_empty() => Some("store::activation_in_doubt"),
+        Record { leases, .. } if !leases.is_empty() => Some("store::record_in_doubt"),
+        _ => None,
+    };
     let (answer, answered) = oneshot::channel();
     let job = Job { prepared, deferred: 0, answer };
     store.0.writer.sender.send(job).await.map_err(|_| StoreError::Stopped)?;
     match (answered.await.map_err(|_| StoreError::Stopped)?, token) {
-        (Ok(()), _) => Ok(Written(())),
+        (Ok(()), _) => {
+            // The commit whose acknowledgement is lost: the caller cannot know that it was written.
+            if let Some(point) = in_doubt {
+                failpoint::pass(point)
+                    .await
+                    .map_err(|error| StoreError::InDoubt(sqlx::Error::Io(std::io::Error::other(error))))?;
+            }
+            Ok(Written(()))
+        }
         (Err(WriteError::TokenAlreadyUsed { .. }), Some((key, idempotency))) => {
             let session = super::sessions::opened_by_token(store, key, idempotency.as_ref()).await?;
             Err(WriteError::TokenAlreadyUsed { session })

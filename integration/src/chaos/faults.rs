@@ -1,5 +1,5 @@
 //! What goes wrong: replicas are killed and frozen, at named points and at any moment; so are sessions of the broker at its targets,
-//! and the targets' server itself.
+//! and the targets' servers themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,18 +10,23 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::dice::Dice;
 use super::jobs::Doors;
-use super::targets::Targets;
+use super::targets::{PATIENCE, Targets};
 use crate::ground::{Ground, Settings};
+use crate::mariadb::Mariadb;
 use crate::replica::Replica;
 
 /// Places at which a replica can be told to hang, to die, to fail or to be slow.
-const POINTS: [&str; 7] = [
+const POINTS: [&str; 11] = [
     "exchange::before_record",
+    "store::record_in_doubt",
     "exchange::after_record",
     "exchange::before_create",
+    "exchange::create_answered",
     "exchange::after_create",
+    "store::activation_in_doubt",
     "exchange::after_activate",
     "worker::before_revoke",
+    "revoke::after_shut",
     "worker::before_settle",
 ];
 /// How long a replica that is to be killed at a named point may take to come there.
@@ -137,10 +142,45 @@ pub(crate) async fn targets(targets: Targets, done: Arc<Done>, mut dice: Dice) {
 }
 
 async fn suffer(targets: &Targets, done: &Done, dice: &mut Dice) -> Result<()> {
+    match targets.mariadb() {
+        Some(server) if dice.percent(40) => mariadb(server, done, dice).await,
+        _ => postgres(targets, done, dice).await,
+    }
+}
+
+/// It is one process. Whoever started it starts it again when it has died.
+async fn mariadb(server: &Mariadb, done: &Done, dice: &mut Dice) -> Result<()> {
+    let mut look = tokio::time::timeout(PATIENCE, server.look()).await??;
+    let file: String = sqlx::query_scalar("select @@pid_file").fetch_one(&mut look).await?;
+    let process: i32 = std::fs::read_to_string(&file)?.trim().parse()?;
+    match dice.below(10) {
+        0..3 => signal(process, Signal::KILL)?,
+        3..6 => {
+            signal(process, Signal::STOP)?;
+            let until = tokio::time::Instant::now() + dice.time(200, 7_000);
+            while tokio::time::Instant::now() < until && !done.stops() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            signal(process, Signal::CONT)?;
+        }
+        _ => {
+            let sessions: Vec<i64> =
+                sqlx::query_scalar("select cast(id as signed) from information_schema.processlist where user = ?")
+                    .bind(&server.admin)
+                    .fetch_all(&mut look)
+                    .await?;
+            let session = *dice.one(&sessions).ok_or_else(|| anyhow::anyhow!("nobody is there"))?;
+            server.run(&format!("kill connection {session}")).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn postgres(targets: &Targets, done: &Done, dice: &mut Dice) -> Result<()> {
     let mut look = targets.look().await?;
     let sessions: Vec<i32> =
         sqlx::query_scalar("select pid from pg_stat_activity where application_name = 'daypass' and datname = any ($1)")
-            .bind(targets.all.iter().map(|target| target.database.clone()).collect::<Vec<_>>())
+            .bind(targets.databases())
             .fetch_all(&mut look)
             .await?;
     let session = *dice.one(&sessions).ok_or_else(|| anyhow::anyhow!("nobody is there"))?;

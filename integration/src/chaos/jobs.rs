@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Result;
 use domain::wire::ExchangeAnswer;
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection};
 
+use super::catalog;
 use super::dice::Dice;
-use super::targets::{Target, Targets};
+use super::targets::{Session, Target, Targets};
 use crate::answer::Door;
 use crate::ci::Ci;
 use crate::ground::deploy_claims;
@@ -138,17 +138,9 @@ fn credential(granted: &ExchangeAnswer) -> Option<(String, String, String)> {
 /// Whether both can log in, by the target's own catalog, also a moment later.
 async fn both_live(targets: &Targets, one: &str, other: &str) -> bool {
     for _ in 0..2 {
-        let seen = async {
-            let mut look = targets.look().await?;
-            let live: i64 = sqlx::query_scalar("select count(*) from pg_roles where rolcanlogin and rolname in ($1, $2)")
-                .bind(one)
-                .bind(other)
-                .fetch_one(&mut look)
-                .await?;
-            anyhow::Ok(live)
-        };
         // A target that is down at the moment shows nothing; the audit at the end sees what is left.
-        if seen.await.unwrap_or(0) < 2 {
+        let Ok(seen) = catalog::read(targets).await else { return false };
+        if !(seen.live.contains(one) && seen.live.contains(other)) {
             return false;
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -165,10 +157,10 @@ async fn give_back(door: Door, granted: ExchangeAnswer, after: Duration) {
 }
 
 /// Works in an open session until it is cut, or for so long.
-async fn stay_in(session: Option<PgConnection>, time: Duration) {
+async fn stay_in(session: Option<Session>, time: Duration) {
     let Some(mut session) = session else { return };
     let until = tokio::time::Instant::now() + time;
-    while tokio::time::Instant::now() < until && session.ping().await.is_ok() {
+    while tokio::time::Instant::now() < until && session.is_open().await {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }

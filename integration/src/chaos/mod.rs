@@ -3,7 +3,6 @@
 //! not count.
 
 use std::io::IsTerminal as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -21,6 +20,7 @@ use targets::Targets;
 
 use crate::ground::{Ground, Settings};
 
+mod catalog;
 mod dice;
 mod faults;
 mod jobs;
@@ -50,6 +50,9 @@ struct Arguments {
     /// The targets' server, as its superuser: one of their own, because it is made to crash.
     #[arg(long, env = "DAYPASS_CHAOS_TARGETS", hide_env_values = true, value_name = "URL")]
     targets: String,
+    /// A MariaDB as one more target, as its root; whoever started it starts it again when it is killed. Without it there are two.
+    #[arg(long, env = "DAYPASS_CHAOS_MARIADB", hide_env_values = true, value_name = "URL")]
+    mariadb: Option<String>,
 }
 
 /// Runs what the command line says. Fails when anything was found.
@@ -73,7 +76,9 @@ async fn chaos(arguments: &Arguments) -> Result<ExitCode> {
         None => u64::from_str_radix(&crate::cluster::word(4)?, 16)?,
     };
     println!("seed {seed}");
-    let targets = Targets::make(&arguments.targets).await?;
+    let targets = Targets::make(&arguments.targets, arguments.mariadb.as_deref()).await?;
+    let names: Vec<&str> = targets.all.iter().map(|target| target.name).collect();
+    println!("targets {}{}", names.join(", "), if targets.mariadb().is_none() { " (no MariaDB)" } else { "" });
     let outcome = run(arguments, seed, &targets).await;
     targets.clear().await?;
     outcome
@@ -81,11 +86,7 @@ async fn chaos(arguments: &Arguments) -> Result<ExitCode> {
 
 async fn run(arguments: &Arguments, seed: u64, targets: &Targets) -> Result<ExitCode> {
     let ground = Arc::new(Ground::new().await?);
-    let more = targets.configuration(|name, password| {
-        let path = ground.path("secrets").join(name);
-        std::fs::write(&path, password)?;
-        Ok(std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?)
-    })?;
+    let more = targets.configuration(|name, password| ground.secret(name, password))?;
     ground.add_policy("chaos.toml", &targets.policy())?;
     // A configuration that does not hold fails here, and not as one death after the other.
     drop(ground.start_with(&Settings { more: more.clone(), ..Settings::default() }).await?);
@@ -141,8 +142,19 @@ async fn drain(ground: &Ground, more: &str, targets: &Targets, found: &mut Found
     }
     let until = Instant::now() + DRAIN;
     loop {
-        let left = oracle::left(&ground.databases, targets).await?;
-        oracle::look(found, &ground.databases, targets).await?;
+        // A server that was struck last may still be on its way back.
+        let looked = async {
+            oracle::look(found, &ground.databases, targets).await?;
+            oracle::left(&ground.databases, targets).await
+        };
+        let left = match looked.await {
+            Ok(left) => left,
+            Err(error) if Instant::now() > until => return Err(error),
+            Err(_) => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+                continue;
+            }
+        };
         if (left.open_leases == 0 && left.logins == 0) || Instant::now() > until {
             return Ok(left);
         }

@@ -1,4 +1,4 @@
-//! The oracle: plain SQL against the targets' own catalogs and the broker's tables of leases and audit. It shares no code with the
+//! The oracle: what the targets' own catalogs show beside the broker's tables of leases and audit. It shares no code with the
 //! broker, asks it nothing and believes it nothing.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Result;
 use sqlx::PgConnection;
 
+use super::catalog;
 use super::jobs::Got;
 use super::targets::Targets;
 use crate::cluster::Databases;
@@ -29,9 +30,9 @@ pub(crate) struct Found {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Left {
     pub(crate) open_leases: i64,
-    pub(crate) logins: i64,
-    /// Roles nobody can log in as, which only hold a name.
-    pub(crate) names: i64,
+    pub(crate) logins: usize,
+    /// Roles and accounts nobody can log in as, which only hold a name.
+    pub(crate) names: usize,
 }
 
 /// Looks once, while everything goes on. The order of the questions is what makes each finding a fact: what is over was over
@@ -39,31 +40,18 @@ pub(crate) struct Left {
 pub(crate) async fn look(found: &mut Found, databases: &Databases, targets: &Targets) -> Result<()> {
     let mut records = databases.records().await?;
     let over = logins_of(&mut records, "due_at is null").await?;
-    let mut there = targets.look().await?;
-    let live: Vec<String> = sqlx::query_scalar("select rolname::text from pg_roles where rolcanlogin and rolname like $1")
-        .bind(targets.logins)
-        .fetch_all(&mut there)
-        .await?;
-    let sessions: Vec<(i32, String, Option<String>)> = sqlx::query_as(
-        "select a.pid, a.backend_start::text, r.rolname::text
-         from pg_stat_activity a left join pg_roles r on r.oid = a.usesysid
-         where a.usesysid is not null and a.datname = any ($1) and (r.oid is null or r.rolname like $2)",
-    )
-    .bind(targets.all.iter().map(|target| target.database.clone()).collect::<Vec<_>>())
-    .bind(targets.logins)
-    .fetch_all(&mut there)
-    .await?;
+    let seen = catalog::read(targets).await?;
     let known = logins_of(&mut records, "true").await?;
 
-    for login in live {
+    for login in seen.live {
         if over.contains(&login) || !known.contains(&login) {
             found.leaked.insert(login);
         }
     }
     let mut suspects = BTreeSet::new();
-    for (pid, since, login) in sessions {
-        if login.as_ref().is_none_or(|login| over.contains(login)) {
-            suspects.insert(format!("session {pid} since {since} of {}", login.as_deref().unwrap_or("a dropped login")));
+    for open in seen.sessions {
+        if open.login.as_ref().is_none_or(|login| over.contains(login)) {
+            suspects.insert(format!("{} of {}", open.key, open.login.as_deref().unwrap_or("a dropped login")));
         }
     }
     found.sessions.extend(suspects.intersection(&found.suspects).cloned());
@@ -73,23 +61,15 @@ pub(crate) async fn look(found: &mut Found, databases: &Databases, targets: &Tar
 
 /// What is still there.
 pub(crate) async fn left(databases: &Databases, targets: &Targets) -> Result<Left> {
-    let (logins, names) = sqlx::query_as(
-        "select count(*) filter (where rolcanlogin), count(*) filter (where not rolcanlogin) from pg_roles where rolname like $1",
-    )
-    .bind(targets.logins)
-    .fetch_one(&mut targets.look().await?)
-    .await?;
+    let seen = catalog::read(targets).await?;
+    let (logins, names) = (seen.live.len(), seen.held);
     Ok(Left { open_leases: databases.count("leases where due_at is not null").await?, logins, names })
 }
 
 /// Goes through what the jobs got and what the tables hold, when everything is quiet.
 pub(crate) async fn audit(found: &mut Found, got: &[Got], databases: &Databases, targets: &Targets) -> Result<()> {
     look(found, databases, targets).await?;
-    let still: Vec<String> = sqlx::query_scalar("select rolname::text from pg_roles where rolcanlogin and rolname like $1")
-        .bind(targets.logins)
-        .fetch_all(&mut targets.look().await?)
-        .await?;
-    found.leaked.extend(still);
+    found.leaked.extend(catalog::read(targets).await?.live);
 
     let mut records = databases.records().await?;
     let granted: Vec<(String, String)> = sqlx::query_as(

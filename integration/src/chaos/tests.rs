@@ -14,7 +14,7 @@ async fn run(connection: &mut PgConnection, statement: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_oracle_sees_a_login_without_lease_a_session_that_outlives_its_login_and_what_is_not_on_record() {
     let databases = Databases::make().await.unwrap();
-    let mut targets = Targets::make(&std::env::var("DATABASE_URL").unwrap()).await.unwrap();
+    let mut targets = Targets::make(&std::env::var("DATABASE_URL").unwrap(), None).await.unwrap();
     // Other tests have logins on this server too.
     let (login, dropped) = (format!("dp_oracle_{}", databases.broker()), format!("dp_dropped_{}", databases.broker()));
     targets.logins = "dp\\_oracle\\_%";

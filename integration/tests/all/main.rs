@@ -19,6 +19,7 @@ mod hooks;
 mod incident;
 mod issuers;
 mod leases;
+mod mysql;
 mod outages;
 mod races;
 mod reconcile;

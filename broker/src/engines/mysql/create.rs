@@ -23,7 +23,6 @@ use crate::system::System;
 pub(super) struct Order<'a> {
     pub(super) user: &'a str,
     pub(super) password: &'a Secret<String>,
-    pub(super) ttl: Duration,
     pub(super) deadline: OffsetDateTime,
     pub(super) settings: &'a Settings,
     pub(super) statements: &'a StatementSet,
@@ -68,14 +67,13 @@ async fn make(home: &mut MySqlConnection, kind: Kind, system: &System, order: &O
     let account = account(order.user);
     let deadline = deadline(home, system, order.deadline).await?;
     let thrown_away = identified(kind, &password(system)?);
+    // Two days: the last resort, if nobody ever takes it back. They lie behind the end of the longest lease, however it is renewed.
     let making = format!(
         "create user {account} {identified} require {require} with max_user_connections {limit} \
-         password expire interval {days} day account lock",
+         password expire interval 2 day account lock",
         identified = thrown_away.expose(),
         require = if order.settings.require_ssl { "ssl" } else { "none" },
         limit = order.settings.connection_limit,
-        // The last resort, if nobody ever takes it back.
-        days = order.ttl.as_secs() / 86_400 + 1,
     );
     run(home, in_time(deadline, &making)).await.map_err(silent)?;
     for statement in &order.statements.create {

@@ -8,9 +8,11 @@
 
 mod admin;
 mod create;
+mod prolong;
 mod remove;
 mod settings;
 mod statement;
+mod strays;
 
 #[cfg(test)]
 mod tests;
@@ -24,7 +26,7 @@ use time::OffsetDateTime;
 
 use self::admin::Admin;
 use self::settings::Settings;
-use super::engine::{Ask, Bench, Engine, EngineError, Issued, Order, Plan, Revoked};
+use super::engine::{Ask, Bench, Engine, EngineError, Found, Issued, Order, Plan, Revoked};
 use super::pool::Pools;
 use super::{login, target};
 use crate::store::Connection;
@@ -88,7 +90,6 @@ impl Engine for Mysql {
         let order = create::Order {
             user: &handle.user,
             password: &password,
-            ttl: ask.ttl,
             deadline: handle.deadline,
             settings: &settings,
             statements: settings.statements(&ask.params.statements)?,
@@ -115,10 +116,34 @@ impl Engine for Mysql {
 
     async fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
         let handle = Handle::read(handle)?;
-        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
+        let (admin, settings) = self.admin(bench, &handle.connection)?;
+        remove::remove(&bench.system, &admin, &settings, &handle).await
+    }
+
+    async fn renew(&self, bench: &Bench, handle: &Secret<Vec<u8>>, _until: OffsetDateTime) -> Result<(), EngineError> {
+        let handle = Handle::read(handle)?;
+        let (admin, _) = self.admin(bench, &handle.connection)?;
+        prolong::prolong(&admin, &handle.user).await
+    }
+
+    async fn list(&self, bench: &Bench, connection: &str) -> Result<Option<Vec<Found>>, EngineError> {
+        let (admin, _) = self.admin(bench, connection)?;
+        strays::list(&admin, connection, &bench.deployment).await.map(Some)
+    }
+
+    async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
+        let handle = Handle::read(handle)?;
+        let (admin, _) = self.admin(bench, &handle.connection)?;
+        strays::shut(&admin, &handle.user).await
+    }
+}
+
+impl Mysql {
+    fn admin(&self, bench: &Bench, connection: &str) -> Result<(Admin, Settings), EngineError> {
+        let connection = target::connection(bench, Self::NAME, connection)?;
         let settings = Settings::of(&connection)?;
         let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
-        remove::remove(&bench.system, &admin, &settings, &handle).await
+        Ok((admin, settings))
     }
 }
 

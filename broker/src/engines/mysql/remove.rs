@@ -15,6 +15,7 @@ use super::create::{account, identified, password};
 use super::settings::Settings;
 use super::statement::fill;
 use super::{EngineError, Handle, Revoked};
+use crate::failpoint;
 use crate::system::System;
 
 /// How long after the deadline a name is still held: replicas' clocks may differ, and a create that the server began in time may
@@ -28,8 +29,35 @@ const SESSIONS: Duration = Duration::from_secs(8);
 const HANDSHAKE: Duration = Duration::from_secs(2);
 /// Reading an account and locking it can be crossed by another worker this often.
 const ROUNDS: usize = 4;
-/// Marks an account that only holds a name: one query an hour. No login of ours has such a limit.
-const TOMBSTONE: i64 = 1;
+
+/// What our accounts are marked with: how many queries they may make in an hour, because every administrator may read that. A login
+/// that is handed out has no such limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    Open,
+    /// It only holds a name.
+    Tombstone,
+    /// It was shut, and its lease or the reconciler says what comes next.
+    Shut,
+}
+
+impl Mark {
+    pub(super) const fn of(queries_per_hour: i64) -> Self {
+        match queries_per_hour {
+            1 => Self::Tombstone,
+            2 => Self::Shut,
+            _ => Self::Open,
+        }
+    }
+
+    pub(super) const fn queries_per_hour(self) -> i64 {
+        match self {
+            Self::Open => 0,
+            Self::Tombstone => 1,
+            Self::Shut => 2,
+        }
+    }
+}
 
 /// Removes the account and everything of it, as far as it goes.
 pub(super) async fn remove(system: &System, admin: &Admin, settings: &Settings, handle: &Handle) -> Result<Revoked, EngineError> {
@@ -49,6 +77,7 @@ async fn remove_with(
         return Ok(Revoked::Held(held_until));
     }
     shut.end_sessions(home).await?;
+    failpoint::pass("revoke::after_shut").await.map_err(|error| EngineError::Fault(error.into()))?;
     match tidy(home, settings, handle, &shut).await {
         Ok(()) => Ok(Revoked::Gone),
         Err(error) => Ok(Revoked::Fenced(error.to_string())),
@@ -56,7 +85,7 @@ async fn remove_with(
 }
 
 /// An account that nobody can log in to.
-struct Shut<'a> {
+pub(super) struct Shut<'a> {
     user: &'a str,
     tombstone: bool,
     /// Sessions that had not said who they are when it was locked: one of them may have been let in by what the account was.
@@ -73,12 +102,15 @@ async fn shut<'a>(home: &mut MySqlConnection, kind: Kind, system: &System, user:
         let found = mark(home, user).await?;
         let statement = match found {
             Some(_) => format!("alter user {account} {} account lock", dead.expose()),
-            None => format!("create user {account} {} with max_queries_per_hour {TOMBSTONE} account lock", dead.expose()),
+            None => format!(
+                "create user {account} {} with max_queries_per_hour {} account lock",
+                dead.expose(),
+                Mark::Tombstone.queries_per_hour()
+            ),
         };
         match run(home, statement).await {
             Ok(()) if found.is_some() => {
-                let begun = sessions(home, user).await?.into_iter().filter(|session| !session.is_ours).map(|session| session.id);
-                return Ok(Shut { user, tombstone: found == Some(TOMBSTONE), begun: begun.collect() });
+                return Ok(Shut { tombstone: found == Some(Mark::Tombstone), ..ending(home, user).await? });
             }
             // Planted: read it back.
             Ok(()) => {}
@@ -96,12 +128,19 @@ async fn shut<'a>(home: &mut MySqlConnection, kind: Kind, system: &System, user:
     Err(EngineError::TargetRefused(last.map_or_else(|| "the account keeps changing".to_owned(), |error| map(error).to_string())))
 }
 
+/// An account that was locked a moment ago, with the logins that had begun before that.
+pub(super) async fn ending<'a>(home: &mut MySqlConnection, user: &'a str) -> Result<Shut<'a>, EngineError> {
+    let begun = sessions(home, user).await?.into_iter().filter(|session| !session.is_ours).map(|session| session.id);
+    Ok(Shut { user, tombstone: false, begun: begun.collect() })
+}
+
 /// What the account is marked with, if there is one.
-async fn mark(home: &mut MySqlConnection, user: &str) -> Result<Option<i64>, EngineError> {
+pub(super) async fn mark(home: &mut MySqlConnection, user: &str) -> Result<Option<Mark>, EngineError> {
     sqlx::query_scalar("select cast(max_questions as signed) from mysql.user where user = ? and host = '%'")
         .bind(user)
         .fetch_optional(home)
         .await
+        .map(|mark| mark.map(Mark::of))
         .map_err(map)
 }
 
@@ -126,7 +165,7 @@ async fn sessions(home: &mut MySqlConnection, user: &str) -> Result<Vec<Session>
 
 impl Shut<'_> {
     /// Ends its sessions until none is left, and none can come of a login that had begun.
-    async fn end_sessions(&self, home: &mut MySqlConnection) -> Result<(), EngineError> {
+    pub(super) async fn end_sessions(&self, home: &mut MySqlConnection) -> Result<(), EngineError> {
         let began = Instant::now();
         let mut pause = Duration::from_millis(5);
         loop {

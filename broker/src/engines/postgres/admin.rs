@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use domain::secret::Secret;
-use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgDatabaseError, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
 use url::Url;
 
@@ -128,7 +129,7 @@ pub(super) fn map(error: sqlx::Error) -> EngineError {
     match error {
         sqlx::Error::Database(error) => {
             let code = error.code().unwrap_or_default().into_owned();
-            let text = format!("{} (SQLSTATE {code})", error.message());
+            let text = format!("{} (SQLSTATE {code}){}", error.message(), what_depends(&code, &*error));
             match code.as_str() {
                 TOO_LATE => EngineError::TargetUnavailable("it came to the login only after the create deadline".to_owned()),
                 // Cancelled by a timeout of ours, lock timeout, deadlock, serialisation.
@@ -144,6 +145,17 @@ pub(super) fn map(error: sqlx::Error) -> EngineError {
         sqlx::Error::PoolTimedOut => EngineError::TargetUnavailable("no session to it became free in time".to_owned()),
         other => EngineError::TargetUnavailable(other.to_string()),
     }
+}
+
+/// What the server says stands in the way of a drop, whose message names none of it: the first lines, of names that anybody may have
+/// chosen.
+fn what_depends(code: &str, error: &dyn DatabaseError) -> String {
+    let detail = error.try_downcast_ref::<PgDatabaseError>().and_then(PgDatabaseError::detail).filter(|_| code == "2BP01");
+    detail.map_or_else(String::new, |detail| {
+        let lines = detail.chars().take(300).map(|sign| if sign == '\n' { ';' } else { sign });
+        let lines: String = lines.filter(|sign| !sign.is_control()).collect();
+        format!(": {lines}; a superuser can clear that by `drop owned by`, in each database")
+    })
 }
 
 /// Where the administrator connects to, and how.

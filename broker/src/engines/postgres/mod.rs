@@ -6,6 +6,7 @@
 
 mod admin;
 mod create;
+mod prepared;
 mod prolong;
 mod remove;
 mod settings;

@@ -10,8 +10,10 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row as _};
 
 use super::admin::{Admin, LIMITS, map, run};
+use super::prepared;
 use super::settings::{Fill, Settings};
 use super::{EngineError, Handle, Revoked};
+use crate::failpoint;
 use crate::system::System;
 
 /// How long after the deadline a name is still held, so that replicas whose clocks differ agree that nobody creates it any more.
@@ -46,6 +48,7 @@ async fn remove_with(
     }
     role.join(home).await?;
     role.end_sessions(home).await?;
+    failpoint::pass("revoke::after_shut").await.map_err(|error| EngineError::Fault(error.into()))?;
     match tidy(home, admin, settings, handle, &role).await {
         Ok(()) => Ok(Revoked::Gone),
         Err(error) => Ok(Revoked::Fenced(error.to_string())),
@@ -127,7 +130,7 @@ impl Shut {
     }
 
     /// Shuts a login that is locked, most likely by one of its own sessions: a second session of ours waits for the lock and is
-    /// the next to have it, while the login's sessions end.
+    /// the next to have it, while the login's sessions end, and what they have prepared.
     async fn shut_past_sessions(&self, home: &mut PgConnection, admin: &Admin) -> Result<Result<(), sqlx::Error>, EngineError> {
         self.join(home).await?;
         let mut second = admin.visit(admin.database()).await?;
@@ -138,10 +141,11 @@ impl Shut {
                 return Ok(done);
             }
             self.terminate(home).await?;
+            prepared::roll_back(home, admin, self).await?;
         }
     }
 
-    /// Makes the administrator a member, which ending its sessions and dropping what it owns asks for.
+    /// Makes the administrator a member, which ending its sessions and dropping what it owns asks for, and acting in its name.
     pub(super) async fn join(&self, home: &mut PgConnection) -> Result<(), EngineError> {
         if self.is_joined(home).await? {
             return Ok(());
@@ -150,7 +154,7 @@ impl Shut {
         let option: &str = sqlx::query_scalar::<_, bool>("select current_setting('server_version_num')::int4 >= 160000")
             .fetch_one(&mut *home)
             .await
-            .map(|is_new| if is_new { " with inherit true" } else { "" })
+            .map(|is_new| if is_new { " with inherit true, set true" } else { "" })
             .map_err(map)?;
         run(home, format!("grant {} to current_user{option}", self.name)).await.map_err(|error| {
             // Before PostgreSQL 15 a login can hold this up by a grant of its own: its affair, not the target's.
@@ -165,11 +169,11 @@ impl Shut {
     }
 
     async fn is_joined(&self, home: &mut PgConnection) -> Result<bool, EngineError> {
-        sqlx::query_scalar("select pg_has_role(current_user, $1::int8::oid, 'usage')")
-            .bind(self.oid)
-            .fetch_one(home)
-            .await
-            .map_err(map)
+        // Before PostgreSQL 16 every member may act in the role's name, and the word `set` is not known.
+        let is_joined = "select pg_has_role(current_user, $1::int8::oid, 'usage') and case \
+             when current_setting('server_version_num')::int4 >= 160000 then pg_has_role(current_user, $1::int8::oid, 'set') \
+             else true end";
+        sqlx::query_scalar(is_joined).bind(self.oid).fetch_one(home).await.map_err(map)
     }
 
     /// Ends its sessions until none is left.
@@ -212,6 +216,7 @@ async fn tidy(
     if !role.tombstone {
         revoking = fill.script(settings.revoking(&handle.statements));
     }
+    prepared::roll_back(home, admin, role).await?;
     let drop_owned = drop_owned(home, settings, role).await?;
     let runs_at_home = handle.databases.is_empty() || handle.databases.iter().any(|database| database == admin.database());
 

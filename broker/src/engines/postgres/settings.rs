@@ -11,6 +11,9 @@ use super::{EngineError, statement};
 use crate::crypto::scram;
 use crate::store::Connection;
 
+/// How many bytes of a name PostgreSQL keeps.
+const NAME: usize = 63;
+
 /// `[connection.<name>]` beside what every connection has.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -60,6 +63,10 @@ impl Settings {
     pub(super) fn of(connection: &Connection) -> Result<Self, EngineError> {
         let wrong = |what: String| EngineError::Misconfigured(format!("connection `{}`: {what}", connection.name));
         let settings = Self::deserialize(Value::Object(connection.settings.clone())).map_err(|error| wrong(error.to_string()))?;
+        // The server would cut a longer one, and hand everything to somebody else.
+        if settings.reassign_to.as_ref().is_some_and(|heir| heir.is_empty() || heir.len() > NAME) {
+            return Err(wrong(format!("`reassign_to` is no name of a role: 1 to {NAME} bytes")));
+        }
         for (name, set) in &settings.statements {
             for statement in set.create.iter().chain(&set.revoke) {
                 statement::check(statement).map_err(|what| wrong(format!("statements `{name}`: {what}: `{statement}`")))?;

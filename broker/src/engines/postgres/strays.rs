@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::admin::{Admin, LIMITS, map, run};
 use super::remove::{Shut, is_locked};
-use super::{EngineError, Found, Handle};
+use super::{EngineError, Found, Handle, prepared};
 use crate::engines::login::lease_of;
 
 /// How long a look, or shutting one login, may take.
@@ -69,8 +69,9 @@ pub(super) async fn shut(admin: &Admin, role: &str) -> Result<bool, EngineError>
             shut.join(home).await?;
             shut.end_sessions(home).await?;
             match shut_at_once {
-                // One of its own sessions held it; they have ended now.
+                // One of its own sessions held it, or what they have prepared: all of that has ended now.
                 Err(error) if is_locked(&error) => {
+                    prepared::roll_back(home, admin, &shut).await?;
                     run(home, shutting()).await.map_err(map)?;
                     shut.end_sessions(home).await?;
                 }

@@ -80,6 +80,7 @@ impl Inventory {
             self.prolong(&lease, lease.expires_at).await?;
             return Ok(Renewed { lease, limited_by: term.limited_by });
         }
+        failpoint::pass("renew::before_record").await?;
         let about = subject.about(decision, Some(session.id), set.hash(), Some(&session.role), None);
         let record = |kind, end| -> Result<_, Error> { self.told(kind, &about, &lease, end, operator) };
         let renewed = record(Kind::LeaseRenewed, term.end)?;
@@ -94,6 +95,7 @@ impl Inventory {
             rooms.leases.wake();
             return Err(error);
         }
+        failpoint::pass("renew::after_prolong").await?;
         let lease = rooms.store.lease(lease.id).await?.ok_or(Code::LeaseUnknown)?;
         Ok(Renewed { lease, limited_by: term.limited_by })
     }

@@ -48,7 +48,7 @@ async fn the_account_is_bounded() {
     .fetch_one(&mut root)
     .await
     .unwrap();
-    assert_eq!((lifetime.as_str(), privileged), ("1", 0));
+    assert_eq!((lifetime.as_str(), privileged), ("2", 0));
     assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
 }
 

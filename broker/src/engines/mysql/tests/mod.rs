@@ -3,6 +3,7 @@
 
 mod attacks;
 mod life;
+mod strays;
 mod targets;
 
 use std::sync::OnceLock;

@@ -2,6 +2,9 @@
 
 mod attacks;
 mod life;
+mod names;
+mod prepared;
+mod remains;
 mod server;
 mod strays;
 mod targets;

@@ -91,7 +91,7 @@ impl Server {
             .arg("-c")
             .arg(
                 "\"$1/postgres\" -D \"$2/data\" -k \"$2\" -h 127.0.0.1 -p \"$3\" -c fsync=off -c log_statement=all -c ssl=\"$4\" \
-                 -c max_connections=60 -c shared_buffers=16MB 2>\"$2/log\" & child=$!; read -r _; kill -INT $child; wait $child; \
+                 -c max_connections=60 -c shared_buffers=16MB -c max_prepared_transactions=8 -c wal_level=logical 2>\"$2/log\" & child=$!; read -r _; kill -INT $child; wait $child; \
                  rm -rf \"$2\"",
             )
             .arg("sh")

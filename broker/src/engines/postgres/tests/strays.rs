@@ -36,14 +36,11 @@ async fn lists_the_logins_of_its_installation_alone() {
         let name = login.value("username").to_owned();
         let own = format!("dp_abcdef_by_hand_{}", shop.database);
         let mut root = server.root("postgres").await;
-        run(
-            &mut root,
-            &format!(
-                "create role \"{own}\" nologin; create role dp_abcdeg_{} login; create role dpxabcdef_{} login",
-                shop.database, shop.database
-            ),
-        )
-        .await;
+        run(&mut root, &format!("create role dp_abcdeg_{} login; create role dpxabcdef_{} login", shop.database, shop.database))
+            .await;
+        // From version 16 on an administrator drops what it made itself, and nothing else.
+        let mut admin = server.connect(ADMIN, ADMIN_PASSWORD, &shop.database).await.unwrap();
+        run(&mut admin, &format!("create role \"{own}\" nologin")).await;
         let found = shop.find(&name).await.unwrap();
         assert_eq!(found.lease.map(|id| role_name("abcdef", id).unwrap()), Some(name));
         let ends = found.ends_at.unwrap() - login.issued.native_expiry.unwrap();
