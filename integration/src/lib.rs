@@ -12,4 +12,5 @@ pub mod cluster;
 pub mod gate;
 pub mod ground;
 pub mod inside;
+pub mod pair;
 pub mod replica;

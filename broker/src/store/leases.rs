@@ -163,8 +163,10 @@ impl Store {
     /// Takes up to `claim.limit` due leases for one worker, none while there is a hold. Those that can be taken back are
     /// `revoking` from then on.
     pub async fn claim_leases(&self, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let rows = sqlx::query!(
-            r#"
+        let rows = self
+            .while_there(
+                sqlx::query!(
+                    r#"
             with due as materialized (
                 select id from daypass.leases
                 where due_at <= $1 and coalesce(connection, engine) <> all ($2::text[])
@@ -178,14 +180,15 @@ impl Store {
             returning l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.handle
             "#,
-            claim.now,
-            claim.except,
-            claim.limit,
-            claim.until,
-            claim.owner
-        )
-        .fetch_all(self.pool())
-        .await?;
+                    claim.now,
+                    claim.except,
+                    claim.limit,
+                    claim.until,
+                    claim.owner
+                )
+                .fetch_all(self.pool()),
+            )
+            .await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             // One handle that does not open must not keep the others from being taken back.

@@ -8,10 +8,10 @@ use std::time::Duration;
 use domain::secret::Secret;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 
 use super::data_keys::{Keys, generation_column};
+use super::servers::Servers;
 use super::{StoreError, Tx, one_row};
 use crate::crypto::keyring::{Place, compound};
 
@@ -101,8 +101,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new(pool: PgPool, target: PgConnectOptions, keys: Arc<Keys>, patience: Duration) -> Self {
-        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(target, patience)) }))
+    pub(super) fn new(pool: PgPool, servers: Servers, keys: Arc<Keys>, patience: Duration) -> Self {
+        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(servers, patience)) }))
     }
 
     fn shelf(&self) -> Result<&Shelf, StoreError> {

@@ -31,7 +31,7 @@ pub(crate) fn root(word: &str) -> Arc<dyn Seal> {
 }
 
 async fn open_with(pool: &PgPool, seal: Arc<dyn Seal>, options: &Options) -> Result<Store, StoreError> {
-    Store::open(options, (*pool.connect_options()).clone(), seal, System::real().0).await
+    Store::open(options, vec![(*pool.connect_options()).clone()], seal, System::real().0).await
 }
 
 fn id(store: &Store) -> Uuid {

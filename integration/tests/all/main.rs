@@ -19,6 +19,7 @@ mod incident;
 mod issuers;
 mod leases;
 mod outages;
+mod promotion;
 mod races;
 mod reconcile;
 mod sessions;
