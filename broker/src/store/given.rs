@@ -12,6 +12,8 @@ impl Store {
     /// conditions describe, as far as a record's columns and its session say.
     pub async fn handed_out(&self, stop: &Stop, before: Option<Uuid>, limit: i64) -> Result<Vec<Stored>, StoreError> {
         let until: Option<OffsetDateTime> = stop.issued_before;
+        let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
         let rows = sqlx::query_as!(
             Row,
             r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
@@ -33,7 +35,7 @@ impl Store {
             before,
             limit
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?;
         rows.into_iter().map(Stored::read).collect()
     }

@@ -68,8 +68,9 @@ impl Options {
             ("enable_seqscan", "off".to_owned()),
             // Planned once: planning the group writer's statement for each batch costs more than carrying it out.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
-            // Statements here are short; compiling them never pays.
+            // Statements here are short; compiling them never pays, nor does handing them to helpers that have to be started.
             ("jit", "off".to_owned()),
+            ("max_parallel_workers_per_gather", "0".to_owned()),
         ])
     }
 

@@ -62,6 +62,7 @@ impl Store {
         record: impl FnOnce(usize) -> audit::Record,
     ) -> Result<Batch, StoreError> {
         let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
         let ids = tx.open_leases(wanted, after, limit).await?;
         let full = i64::try_from(ids.len()) == Ok(limit);
         let next = ids.last().copied().filter(|_| full);
@@ -84,7 +85,8 @@ impl Tx {
                  and ($2::uuid is null or l.session_id = $2)
                  and ($3::text is null or s.job = $3)
                  and ($4::text is null or s.run = $4)
-                 and ($5::text is null or s.project = $5 or s.project_name = $5)
+                 and ($5::text is null or l.session_id = any (array(
+                     select w.id from daypass.sessions w where w.project = $5 or w.project_name = $5)))
                  and ($6::text is null or l.role = $6)
                  and ($7::text is null or s.issuer = $7)
                  and ($8::text is null or l.engine = $8)

@@ -327,7 +327,7 @@ pub(super) async fn rewrap(tx: &mut Tx, limit: i64) -> Result<u64, StoreError> {
     let keys = tx.keys.clone();
     let rows = sqlx::query!(
         r#"select mount, path, version, sealed as "sealed!", generation from daypass.secret_versions
-           where sealed is not null and generation <> $1 limit $2 for no key update skip locked"#,
+           where sealed is not null and generation < $1 limit $2 for no key update skip locked"#,
         generation_column(keys.ring().active())?,
         limit
     )

@@ -90,6 +90,8 @@ impl Store {
         now: OffsetDateTime,
         limit: i64,
     ) -> Result<Vec<Stopped>, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
         Ok(sqlx::query_as!(
             Stopped,
             "select s.id, s.role, s.opened_at from daypass.sessions s
@@ -116,7 +118,7 @@ impl Store {
             stop.spared,
             limit
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?)
     }
 }

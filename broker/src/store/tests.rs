@@ -18,6 +18,7 @@ mod leases;
 mod others;
 mod schema;
 mod secrets;
+mod servers;
 mod writer;
 
 /// A store on the database of `pool`, as one replica of a deployment.

@@ -25,6 +25,13 @@ impl Tx {
         &mut self.inner
     }
 
+    /// From here on statements are planned for the values that they are asked with. Planned once, a statement of many
+    /// conditions of which most say nothing reads every row, because each of them may be the one that says something.
+    pub(super) async fn plan_for_values(&mut self) -> Result<(), StoreError> {
+        sqlx::raw_sql("set local plan_cache_mode = force_custom_plan").execute(self.connection()).await?;
+        Ok(())
+    }
+
     /// Writes what happened, in the same transaction as the change that it tells of.
     pub async fn remember(&mut self, records: &[audit::Record]) -> Result<(), StoreError> {
         super::audit::insert(self.connection(), records).await

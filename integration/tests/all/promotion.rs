@@ -46,7 +46,7 @@ impl Jobs {
                     assert_eq!(answer.status, 503, "refused for a while, and for nothing else: {answer:?}");
                 }
             }
-            tokio::time::sleep(Duration::from_millis(150)).await;
+            tokio::time::sleep(Duration::from_millis(250)).await;
         }
     }
 
@@ -96,6 +96,8 @@ async fn nothing_is_lost(ground: &Ground, records: &mut PgConnection, got: &[Got
 }
 
 async fn both(ground: &Ground, url: &str) -> [Replica; 2] {
+    let shop = std::fs::read_to_string(ground.path("policies/shop.toml")).unwrap();
+    ground.policy("shop.toml", &shop.replacen("ttl ", "max_leases = 1000\nttl ", 1)).unwrap();
     let settings = Settings { database_url: Some(url.to_owned()), ..Settings::default() };
     [ground.start_with(&settings).await.unwrap(), ground.start_with(&settings).await.unwrap()]
 }

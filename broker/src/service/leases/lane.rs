@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use time::OffsetDateTime;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use super::PATIENCE;
 
@@ -22,6 +22,8 @@ pub(super) struct Lane {
     claimed: AtomicUsize,
     pub(super) seats: Semaphore,
     failures: Mutex<(u32, Option<OffsetDateTime>)>,
+    /// Told when there is room again.
+    wake: Arc<Notify>,
 }
 
 /// One claimed lease in its lane's count, for as long as this lives: work that panics must not keep its place.
@@ -37,13 +39,16 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.claimed.fetch_sub(1, Ordering::Relaxed);
+        // What else is due there does not wait for the next run.
+        if self.0.claimed.fetch_sub(1, Ordering::Relaxed) == self.0.width {
+            self.0.wake.notify_one();
+        }
     }
 }
 
 impl Lane {
-    pub(super) fn new(width: usize) -> Self {
-        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default() }
+    pub(super) fn new(width: usize, wake: Arc<Notify>) -> Self {
+        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default(), wake }
     }
 
     /// Whether this replica has claimed as many leases as it may, or the target is left alone.

@@ -25,7 +25,7 @@ pub struct Wanted {
     /// The name in the target.
     pub upstream: Option<String>,
     /// A keyed hash of something that was handed out, under any generation.
-    pub marks: Option<Vec<Vec<u8>>>,
+    pub marks: Option<Vec<Uuid>>,
     /// Only those of this revocation.
     pub revocation: Option<Uuid>,
 }
@@ -59,6 +59,8 @@ pub struct Whose {
 impl Store {
     /// Up to `limit` leases that meet every condition, the newest first, those after `after` in that order.
     pub async fn find_leases(&self, wanted: &Wanted, after: Option<Uuid>, limit: i64) -> Result<Vec<Found>, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
         let rows = sqlx::query!(
             r#"select l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.wanted_at,
@@ -69,7 +71,8 @@ impl Store {
                  and ($2::uuid is null or l.session_id = $2)
                  and ($3::text is null or s.job = $3)
                  and ($4::text is null or s.run = $4)
-                 and ($5::text is null or s.project = $5 or s.project_name = $5)
+                 and ($5::text is null or l.session_id = any (array(
+                     select w.id from daypass.sessions w where w.project = $5 or w.project_name = $5)))
                  and ($6::text is null or l.role = $6)
                  and ($7::text is null or s.issuer = $7)
                  and ($8::text is null or l.engine = $8)
@@ -77,8 +80,8 @@ impl Store {
                  and ($10::text is null or l.state = $10)
                  and ($11::timestamptz is null or l.issued_at < $11)
                  and ($12::text is null or l.upstream = $12)
-                 and ($13::bytea[] is null or exists (
-                     select from unnest($13::bytea[]) as m (mark) where position(m.mark in l.marks) > 0))
+                 and ($13::uuid[] is null or l.id = any (array(
+                     select m.id from daypass.leases m where m.marks is not null and daypass.each_mark(m.marks) && $13)))
                  and ($14::uuid is null or l.revocation = $14)
                  and ($15::uuid is null or l.id < $15)
                order by l.id desc limit $16"#,
@@ -99,7 +102,7 @@ impl Store {
             after,
             limit
         )
-        .fetch_all(self.pool())
+        .fetch_all(tx.connection())
         .await?;
         let found = rows.into_iter().map(|row| {
             Ok(Found {
@@ -142,6 +145,8 @@ impl Store {
 
     /// How many leases meet every condition and have ended, counted no further than `most`.
     pub async fn count_gone(&self, wanted: &Wanted, most: i64) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        tx.plan_for_values().await?;
         let count = sqlx::query_scalar!(
             r#"select count(*) as "count!" from (
                  select from daypass.leases l join daypass.sessions s on s.id = l.session_id
@@ -150,7 +155,8 @@ impl Store {
                    and ($2::uuid is null or l.session_id = $2)
                    and ($3::text is null or s.job = $3)
                    and ($4::text is null or s.run = $4)
-                   and ($5::text is null or s.project = $5 or s.project_name = $5)
+                   and ($5::text is null or l.session_id = any (array(
+                       select w.id from daypass.sessions w where w.project = $5 or w.project_name = $5)))
                    and ($6::text is null or l.role = $6)
                    and ($7::text is null or s.issuer = $7)
                    and ($8::text is null or l.engine = $8)
@@ -171,7 +177,7 @@ impl Store {
             wanted.issued_before,
             most
         )
-        .fetch_one(self.pool())
+        .fetch_one(tx.connection())
         .await?;
         Ok(count.unsigned_abs())
     }
