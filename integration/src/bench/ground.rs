@@ -315,7 +315,7 @@ path   = "shop/registry"
 
 [role.shop-login]
 ttl        = "1h"
-max_leases = 1000000
+max_leases = 100000
 
 [[role.shop-login.allow]]
 issuer              = "github"
