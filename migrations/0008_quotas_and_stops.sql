@@ -7,9 +7,6 @@ drop index daypass.leases_live_of_connection;
 create index leases_live_of_connection on daypass.leases (connection)
     where connection is not null and state in ('pending', 'active', 'passive', 'revoking');
 
--- Leases end in the order of their rows, nearly: ranges of pages are index enough to forget them.
-create index leases_ended on daypass.leases using brin (ended_at);
-
 alter table daypass.stops
     -- When the sessions it speaks of had all been ended, those too that were opened while replicas had not read it yet.
     add column swept_at timestamptz;

@@ -51,8 +51,8 @@ use crate::system::{FollowingClock, System};
 use crate::telemetry::{Telemetry, chain};
 use crate::workers::worker::start;
 use crate::workers::{
-    ClockWatch, ConnectionWatch, Expiry, JobEndings, KeyFetch, KeyHealth, PolicyWatch, Reconciler, Sealer, StopSweep, StopWatch,
-    Sweep, TallyFlush,
+    ClockWatch, ConnectionWatch, Expiry, HoldWatch, JobEndings, KeyFetch, KeyHealth, PassiveExpiry, PolicyWatch, Reconciler,
+    Sealer, StopSweep, StopWatch, Sweep, TallyFlush,
 };
 
 mod check;
@@ -277,7 +277,9 @@ impl House {
         start(PolicyWatch { keeper: self.keeper.clone() }, metrics, &workers, &working);
         let tally = TallyFlush { denials: rooms.denials.clone(), limiter: rooms.limiter.clone() };
         start(tally, metrics, &workers, &working);
-        if self.run != Run::Front {
+        if self.run == Run::Front {
+            start(HoldWatch { holds: self.reconcile.holds.clone() }, metrics, &workers, &working);
+        } else {
             take_back(self.rooms.clone(), self.reconcile.clone(), workers.clone(), &working);
             start(JobEndings { ends: self.job_ends.clone() }, metrics, &workers, &working);
             start(Sweep { upkeep: upkeep() }, metrics, &workers, &working);
@@ -330,6 +332,8 @@ fn take_back(rooms: Arc<Rooms>, reconcile: Reconcile, stop: CancellationToken, w
     working.spawn(async move {
         reconcile.first_look().await;
         let expiry = Expiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
+        let passive = PassiveExpiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
+        start(passive, &rooms.metrics, &stop, &tracker);
         start(expiry, &rooms.metrics, &stop, &tracker);
         start(Reconciler { reconcile }, &rooms.metrics, &stop, &tracker);
     });

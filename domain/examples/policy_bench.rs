@@ -20,21 +20,21 @@ fn main() -> ExitCode {
     let proving = milliseconds_to_prove(&large);
     let rows = [
         Row {
-            name: "18a decide, 1,000 roles, role named",
+            name: "19a decide, 1,000 roles, role named",
             value: many,
             unit: "µs",
             floor: 20.0,
             beside: format!("10 roles: {few:.2} µs, 10,000: {most:.2} µs"),
         },
         Row {
-            name: "18b decide, 1,000 roles, none named",
+            name: "19b decide, 1,000 roles, none named",
             value: many_unnamed,
             unit: "µs",
             floor: 20.0,
             beside: format!("10 roles: {few_unnamed:.2} µs, 10,000: {most_unnamed:.2} µs"),
         },
         Row {
-            name: "19  prove, 1,000 roles and 100 invariants",
+            name: "20  prove, 1,000 roles and 100 invariants",
             value: proving,
             unit: "ms",
             floor: 1_000.0,

@@ -38,6 +38,8 @@ pub struct Settings {
     pub failpoints: String,
     /// The database's port, where it is not the real one.
     pub database_port: Option<u16>,
+    /// The database's whole address, where it is not that of the other tests.
+    pub database_url: Option<String>,
     /// The target's port, where it is not the real one.
     pub shop_port: Option<u16>,
     /// `[policy]`
@@ -59,6 +61,7 @@ impl Default for Settings {
             run: "all",
             failpoints: String::new(),
             database_port: None,
+            database_url: None,
             shop_port: None,
             policy: "source = \"folder\"\npath = \"policies\"",
             more: String::new(),
@@ -135,8 +138,9 @@ impl Ground {
             self.certificate()?;
             tls = "tls = { cert = \"secrets/tls.pem\", key = \"secrets/tls.key\" }\n";
         }
-        let database =
-            databases.url_at(settings.database_port.unwrap_or(databases.port()), &databases.serving_role(), &databases.broker());
+        let port = settings.database_port.unwrap_or(databases.port());
+        let usual = || databases.url_at(port, &databases.serving_role(), &databases.broker());
+        let database = settings.database_url.clone().unwrap_or_else(usual);
         let shop = databases.url_at(settings.shop_port.unwrap_or(databases.port()), &databases.admin(), &databases.shop());
         let group = databases.group();
         let text = format!(

@@ -13,4 +13,5 @@ pub mod gate;
 pub mod ground;
 pub mod inside;
 pub mod mariadb;
+pub mod pair;
 pub mod replica;

@@ -157,7 +157,7 @@ fn check_database(database: &store::Options, problems: &mut Vec<String>) {
     if database.max_connections < 2 {
         problems.push("[database] max_connections is at least 2".to_owned());
     }
-    if let Err(what) = store::address(&database.url) {
+    if let Err(what) = store::addresses(&database.url) {
         problems.push(format!("[database] {what}"));
     }
 }

@@ -67,6 +67,13 @@ impl Holds {
         Ok(self.store.hold().await?)
     }
 
+    /// Tells of the hold that there is or is not, for a process that takes nothing back.
+    pub async fn follow(&self) -> Result<(), Error> {
+        let held = self.current().await?.is_some();
+        self.tell(held);
+        Ok(())
+    }
+
     fn tell(&self, held: bool) {
         self.readiness.hold(held);
         self.metrics.on_hold(held);

@@ -26,6 +26,7 @@ use crate::system::{NoEntropy, System};
 use crate::telemetry::Metrics;
 
 mod lane;
+mod passive;
 
 use lane::{Counted, Lane};
 
@@ -131,8 +132,8 @@ impl Leases {
                     });
                     continue;
                 }
-                let counted = Counted::new(lane, self.wake.clone());
-                self.under_way.spawn(async move { leases.take_back(claim, &counted.lane).await });
+                let counted = Counted::new(lane);
+                self.under_way.spawn(async move { leases.take_back(claim, &counted.0).await });
             }
             if !full {
                 return Ok(());
@@ -238,7 +239,6 @@ impl Leases {
         let outcome = self.outcome(&claim, lane).await;
         let (kind, state) = match &outcome {
             Outcome::Revoked => (Kind::LeaseRevoked, "revoked"),
-            Outcome::Expired => (Kind::LeaseExpired, "expired"),
             Outcome::Fenced { reason, .. } => {
                 tracing::warn!(lease = %lease.id, engine = lease.engine, reason, "the login is dead, the rest is tried again");
                 (Kind::LeaseFenced, "fenced")
@@ -263,7 +263,7 @@ impl Leases {
             let known = match &outcome {
                 Outcome::Retry { .. } => lease.attempt > 1,
                 Outcome::Fenced { reason, .. } => lease.reason.as_ref() == Some(reason),
-                Outcome::Revoked | Outcome::Expired => false,
+                Outcome::Revoked => false,
             };
             let remarks = if known { Vec::new() } else { vec![remark] };
             Ok::<_, Error>(self.store.settle_lease(&claim, &outcome, self.system.now(), &remarks).await?)
@@ -281,7 +281,7 @@ impl Leases {
         let lease = &claim.lease;
         if !lease.revocable {
             // One that was never activated was never handed out either: nobody holds it, and it ends by its own clock.
-            return if lease.state == State::Passive { Outcome::Expired } else { Outcome::Revoked };
+            return Outcome::Revoked;
         }
         let target = target(lease);
         let retry = |reason: String, attempt| Outcome::Retry { reason, next_try: self.system.now() + self.back_off(attempt) };
@@ -338,10 +338,10 @@ impl Leases {
         let seats = self.bench.connections.get(target).map_or(4, |connection| connection.concurrency);
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let seats = usize::try_from(seats).unwrap_or(4);
-        let lane = lanes.entry(target.to_owned()).or_insert_with(|| Arc::new(Lane::new(seats)));
+        let lane = lanes.entry(target.to_owned()).or_insert_with(|| Arc::new(Lane::new(seats, Arc::clone(&self.wake))));
         if lane.width != seats {
             // The connection's concurrency was changed; what is under way ends on the old lane.
-            *lane = Arc::new(Lane::new(seats));
+            *lane = Arc::new(Lane::new(seats, Arc::clone(&self.wake)));
         }
         Arc::clone(lane)
     }

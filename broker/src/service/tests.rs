@@ -240,7 +240,7 @@ impl House {
         });
         let leases = rooms.leases.clone();
         let worker = tokio::spawn(async move {
-            while leases.take_back_due().await.is_ok() {
+            while leases.take_back_due().await.is_ok() && leases.expire_passive().await.is_ok() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });

@@ -113,40 +113,51 @@ fn clear(record: &Record, named: &str, salts: &[u8]) -> Option<BTreeMap<String, 
     sound.then_some(named)
 }
 
-/// Inserts records inside the caller's transaction.
+/// Inserts records inside the caller's transaction, all in one statement.
 pub(super) async fn insert(connection: &mut PgConnection, records: &[Record]) -> Result<(), StoreError> {
-    for record in records {
-        let entry = Entry::of(record)?;
+    let entries = records.iter().map(Entry::of).collect::<Result<Vec<_>, _>>()?;
+    let kinds: Vec<&str> = records.iter().map(|record| record.kind.as_str()).collect();
+    let packed: Vec<&[u8]> = entries.iter().map(|entry| entry.packed.as_slice()).collect();
+    let leaves: Vec<&[u8]> = entries.iter().map(|entry| entry.leaf.as_slice()).collect();
+    let column = |of: fn(&Record) -> Option<&str>| records.iter().map(of).collect::<Vec<_>>();
+    sqlx::query!(
+        "insert into daypass.audit_records (id, at, kind, decision_id, session_id, lease_id, issuer, project, project_name, role,
+                                            code, packed, leaf)
+         select * from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::text[], $8::text[],
+                              $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])",
+        &records.iter().map(|record| record.id).collect::<Vec<_>>(),
+        &records.iter().map(|record| record.at).collect::<Vec<_>>(),
+        &kinds as _,
+        &records.iter().map(|record| record.decision_id).collect::<Vec<_>>(),
+        &records.iter().map(|record| record.session_id).collect::<Vec<_>>() as _,
+        &records.iter().map(|record| record.lease_id).collect::<Vec<_>>() as _,
+        &column(|record| record.issuer.as_deref()) as _,
+        &column(|record| record.project.as_deref()) as _,
+        &column(|record| record.project_name.as_deref()) as _,
+        &column(|record| record.role.as_deref()) as _,
+        &column(|record| record.code.as_deref()) as _,
+        &packed as _,
+        &leaves as _
+    )
+    .execute(&mut *connection)
+    .await?;
+    let named = records.iter().zip(&entries).filter_map(|(record, entry)| Some((record.id, entry.named.as_deref()?, entry)));
+    let (mut ids, mut texts, mut salts) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, text, entry) in named {
+        ids.push(id);
+        texts.push(text);
+        salts.push(entry.salts.as_slice());
+    }
+    if !ids.is_empty() {
         sqlx::query!(
-            "insert into daypass.audit_records (id, at, kind, decision_id, session_id, lease_id, issuer, project,
-                                                project_name, role, code, packed, leaf)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-            record.id,
-            record.at,
-            record.kind.as_str(),
-            record.decision_id,
-            record.session_id,
-            record.lease_id,
-            record.issuer,
-            record.project,
-            record.project_name,
-            record.role,
-            record.code,
-            entry.packed,
-            &entry.leaf
+            "insert into daypass.audit_personal (record_id, named, salts)
+             select p.id, p.named::json, p.salts from unnest($1::uuid[], $2::text[], $3::bytea[]) as p (id, named, salts)",
+            &ids,
+            &texts as _,
+            &salts as _
         )
-        .execute(&mut *connection)
+        .execute(connection)
         .await?;
-        if let Some(named) = &entry.named {
-            sqlx::query!(
-                "insert into daypass.audit_personal (record_id, named, salts) values ($1, $2::text::json, $3)",
-                record.id,
-                named,
-                entry.salts
-            )
-            .execute(&mut *connection)
-            .await?;
-        }
     }
     Ok(())
 }

@@ -276,7 +276,7 @@ impl Tx {
 pub(super) async fn rewrap(tx: &mut Tx, limit: i64) -> Result<u64, StoreError> {
     let keys = tx.keys.clone();
     let rows = sqlx::query!(
-        "select name, version, sealed, generation from daypass.connections where generation <> $1
+        "select name, version, sealed, generation from daypass.connections where generation < $1
          limit $2 for no key update skip locked",
         generation_column(keys.ring().active())?,
         limit

@@ -169,9 +169,9 @@ impl Store {
     pub async fn left_behind(&self) -> Result<i64, StoreError> {
         let active = generation_column(self.active_generation().0)?;
         let left = sqlx::query_scalar!(
-            r#"select (select count(*) from daypass.leases where due_at is not null and generation <> $1)
-                    + (select count(*) from daypass.secret_versions where sealed is not null and generation <> $1)
-                    + (select count(*) from daypass.connections where generation <> $1) as "left!""#,
+            r#"select (select count(*) from daypass.leases where due_at is not null and generation < $1)
+                    + (select count(*) from daypass.secret_versions where sealed is not null and generation < $1)
+                    + (select count(*) from daypass.connections where generation < $1) as "left!""#,
             active
         )
         .fetch_one(self.pool())

@@ -80,6 +80,8 @@ impl From<Error> for StoreError {
                 Some(code) if code.starts_with("53") => Self::Exhausted(error),
                 // the server is shutting down or starting up
                 Some("57P01" | "57P02" | "57P03") => Self::InDoubt(error),
+                // the server is a standby: nothing was done
+                Some("25006") => Self::Unreachable(error),
                 _ => Self::Database(error),
             },
             _ => Self::Database(error),

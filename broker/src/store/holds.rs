@@ -31,15 +31,17 @@ impl Store {
 
     /// The newest record of the log, and whether `remembered` still stands in it.
     pub async fn memory(&self, remembered: Option<Uuid>) -> Result<Memory, StoreError> {
-        Ok(sqlx::query_as!(
-            Memory,
-            r#"select (select id from daypass.audit_records order by id desc limit 1) as newest,
+        self.while_there(
+            sqlx::query_as!(
+                Memory,
+                r#"select (select id from daypass.audit_records order by id desc limit 1) as newest,
                       ($1::uuid is null or exists (select from daypass.audit_records where id = $1)) as "stands!",
                       exists (select from daypass.holds) as "held!""#,
-            remembered
+                remembered
+            )
+            .fetch_one(self.pool()),
         )
-        .fetch_one(self.pool())
-        .await?)
+        .await
     }
 
     /// Lets taking back wait. `false`: it does already.

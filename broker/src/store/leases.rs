@@ -14,9 +14,11 @@ use super::data_keys::generation_column;
 use super::{Store, StoreError, Tx, one_row, sessions};
 use crate::crypto::keyring::Place;
 
+mod expiring;
 mod renewal;
 mod wanted;
 
+pub use expiring::Expiring;
 pub use wanted::{Found, Wanted, Whose};
 
 /// A lease as it stands, without what is needed to undo it.
@@ -74,8 +76,6 @@ pub enum Outcome {
         reason: String,
         next_try: OffsetDateTime,
     },
-    /// A passive lease ended by its own clock.
-    Expired,
 }
 
 /// Leases whose time is over and that are not gone.
@@ -160,21 +160,33 @@ impl Store {
         of_session(self.pool(), session_id).await
     }
 
-    /// Takes up to `claim.limit` due leases for one worker, none while there is a hold. Those that can be taken back are
-    /// `revoking` from then on.
+    /// Takes up to `claim.limit` due leases for one worker, none while there is a hold; they are `revoking` from then on. Those
+    /// that end by their own clock are not among them. Targets are looked at one by one, so that what waits for one of them
+    /// is not in the way of the others.
     pub async fn claim_leases(&self, claim: &Claim<'_>) -> Result<Vec<Claimed>, StoreError> {
-        let rows = sqlx::query!(
+        let statement = sqlx::query!(
             r#"
-            with due as materialized (
-                select id from daypass.leases
-                where due_at <= $1 and coalesce(connection, engine) <> all ($2::text[])
-                  and not exists (select from daypass.holds)
-                order by due_at limit $3 for no key update skip locked
+            with recursive target as (
+                (select coalesce(connection, engine) as name from daypass.leases where due_at is not null and state <> 'passive'
+                 order by coalesce(connection, engine) limit 1)
+                union all
+                select (select coalesce(l.connection, l.engine) from daypass.leases l
+                        where l.due_at is not null and l.state <> 'passive' and coalesce(l.connection, l.engine) > t.name
+                        order by coalesce(l.connection, l.engine) limit 1)
+                from target t where t.name is not null
+            ),
+            due as materialized (
+                select d.id from target t cross join lateral (
+                    select id, due_at from daypass.leases
+                    where due_at <= $1 and state <> 'passive' and coalesce(connection, engine) = t.name
+                    order by due_at limit $3 for no key update skip locked) d
+                where t.name is not null and t.name <> all ($2::text[]) and not exists (select from daypass.holds)
+                order by d.due_at limit $3
             )
             update daypass.leases l
-            set state = case l.state when 'passive' then 'passive' else 'revoking' end,
-                due_at = $4, attempt = l.attempt + 1, claimed_by = $5, wanted_at = coalesce(l.wanted_at, l.due_at)
-            -- Found one by one: a join could walk the whole table.
+            set state = 'revoking', due_at = $4, attempt = l.attempt + 1, claimed_by = $5,
+                wanted_at = coalesce(l.wanted_at, l.due_at)
+            -- An array, because a join with so few rows of unknown number would read the whole table.
             where l.id = any (array(select id from due))
             returning l.id, l.session_id, l.role, l.credential, l.engine, l.connection, l.upstream, l.state, l.revocable,
                       l.issued_at, l.expires_at, l.due_at, l.attempt, l.reason, l.ended_at, l.handle
@@ -184,9 +196,8 @@ impl Store {
             claim.limit,
             claim.until,
             claim.owner
-        )
-        .fetch_all(self.pool())
-        .await?;
+        );
+        let rows = self.while_there(statement.fetch_all(self.pool())).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             // One handle that does not open must not keep the others from being taken back.
@@ -230,11 +241,9 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let (state, due_at, reason, ended_at) = match outcome {
             Outcome::Revoked => (State::Revoked, None, None, Some(now)),
-            Outcome::Expired => (State::Expired, None, None, Some(now)),
             Outcome::Fenced { reason, next_try } => (State::Fenced, Some(*next_try), Some(reason.as_str()), None),
             Outcome::Retry { reason, next_try } => (State::Revoking, Some(*next_try), Some(reason.as_str()), None),
         };
-        let from = if *outcome == Outcome::Expired { State::Passive } else { State::Revoking };
         let mut tx = self.begin().await?;
         let settled = sqlx::query!(
             "update daypass.leases
@@ -248,7 +257,7 @@ impl Store {
             claimed.lease.id,
             claimed.lease.attempt,
             claimed.owner,
-            from.as_str()
+            State::Revoking.as_str()
         )
         .execute(tx.connection())
         .await?;
@@ -334,7 +343,7 @@ pub(super) async fn rewrap(tx: &mut Tx, limit: i64) -> Result<u64, StoreError> {
     let keys = tx.keys.clone();
     let active = generation_column(keys.ring().active())?;
     let rows = sqlx::query!(
-        "select id, handle, generation from daypass.leases where due_at is not null and generation <> $1
+        "select id, handle, generation from daypass.leases where due_at is not null and generation < $1
          limit $2 for no key update skip locked",
         active,
         limit

@@ -2,38 +2,46 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, timeout};
 
+use super::servers::Servers;
+
 /// How long a silent connection is trusted without asking.
 const TRUSTED: Duration = Duration::from_secs(5);
-const CONNECTING: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct Line {
-    target: PgConnectOptions,
+    servers: Servers,
     connection: Option<PgConnection>,
+    made_at: Instant,
     used_at: Instant,
 }
 
 impl Line {
-    pub(super) fn new(target: PgConnectOptions) -> Self {
-        Self { target, connection: None, used_at: Instant::now() }
+    pub(super) fn new(servers: Servers) -> Self {
+        Self { servers, connection: None, made_at: Instant::now(), used_at: Instant::now() }
     }
 
-    /// The connection. Fails when the database does not answer in time.
+    /// The connection, to the server that takes writes. Fails when none answers in time.
     pub(super) async fn get(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        if self.servers.have_moved_since(self.made_at.elapsed()) {
+            self.connection = None;
+        }
         if self.used_at.elapsed() > TRUSTED
             && let Some(connection) = &mut self.connection
-            && !matches!(timeout(CONNECTING, connection.ping()).await, Ok(Ok(())))
+            && self.servers.admit(connection).await.is_err()
         {
             self.connection = None;
         }
         self.used_at = Instant::now();
         match &mut self.connection {
             Some(connection) => Ok(connection),
-            empty => Ok(empty.insert(connect(&self.target).await?)),
+            empty => {
+                let connection = self.servers.connect().await?;
+                self.made_at = Instant::now();
+                Ok(empty.insert(connection))
+            }
         }
     }
 
@@ -48,11 +56,6 @@ impl Line {
             let _ = connection.close().await;
         }
     }
-}
-
-/// A connection to `target`, or the reason why there is none, in time.
-pub(super) async fn connect(target: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
-    in_time(CONNECTING, PgConnection::connect_with(target)).await
 }
 
 /// What `work` comes to, or an error of the line after `limit`: a server that was cut off never answers.

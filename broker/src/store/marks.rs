@@ -1,6 +1,8 @@
 //! Marks: keyed hashes of what was handed out. They answer "whose is this?" and give nothing away: without the data key
 //! nobody can try values against them.
 
+use uuid::Uuid;
+
 use super::{Store, StoreError};
 
 /// Bytes of a mark: two values that meet in it by chance do not happen.
@@ -21,11 +23,11 @@ impl Store {
     }
 
     /// What `value` would be marked as, under each generation. None where it is too short to be marked.
-    pub fn marks_of(&self, value: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+    pub fn marks_of(&self, value: &str) -> Result<Vec<Uuid>, StoreError> {
         if value.len() < SHORTEST {
             return Ok(Vec::new());
         }
         let macs = self.0.keys.ring().macs(LABEL, value.as_bytes())?;
-        Ok(macs.into_iter().map(|mac| mac.into_iter().take(MARK).collect()).collect())
+        Ok(macs.iter().filter_map(|mac| Uuid::from_slice(mac.get(..MARK)?).ok()).collect())
     }
 }

@@ -6,6 +6,7 @@ use sqlx::migrate::Migrator;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::error::code;
+use super::servers::Servers;
 use super::{StoreError, options};
 
 /// Every migration, compiled in.
@@ -45,8 +46,9 @@ const GRANTS: &[(&str, &str)] = &[
 /// Brings the schema up to date and grants `serving_role` exactly what serving needs. Creates nothing else; may be run
 /// again and again, and by several at the same time.
 pub async fn migrate(url: &str, password_file: Option<&PathBuf>, serving_role: Option<&str>) -> Result<(), StoreError> {
-    let target = options::parse(url, password_file).await?.disable_statement_logging();
-    let mut connection = PgConnection::connect_with(&target).await.map_err(StoreError::at_connect)?;
+    let targets = options::parse(url, password_file).await?;
+    let servers = Servers::of(targets.into_iter().map(ConnectOptions::disable_statement_logging).collect());
+    let mut connection = servers.connect().await.map_err(StoreError::at_connect)?;
     let outcome = run(&mut connection, serving_role).await;
     // What was done is done; a failing goodbye changes nothing.
     let _ = connection.close().await;

@@ -4,16 +4,18 @@
 //! [`Store::database_time`], which is how that clock is measured.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgPool};
 use time::OffsetDateTime;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
 
 use crate::crypto::seals::Seal;
 use crate::system::{Look, System};
 
+mod address;
 pub mod audit;
 pub mod bootstrap;
 mod connections;
@@ -36,6 +38,7 @@ pub mod proposals;
 mod record;
 pub mod revocations;
 pub mod secrets;
+mod servers;
 pub mod sessions;
 pub mod stops;
 pub mod strays;
@@ -43,14 +46,16 @@ mod tx;
 pub mod waiting;
 mod writer;
 
+pub use address::{address, addresses};
 pub use connections::{Connection, Connections, Source};
 use data_keys::Keys;
 pub use data_keys::{Generation, Left};
 pub use error::StoreError;
 pub use migrate::{MIGRATOR, migrate};
-pub use options::{Options, address};
+pub use options::Options;
 pub use record::{Activation, NewLease, NewSession, Quota, Record, TokenUse, WriteError, Written};
 pub use secrets::Secrets;
+use servers::Servers;
 pub use tx::Tx;
 
 /// The memory of one deployment. Clones share it.
@@ -65,32 +70,41 @@ struct Inner {
     connections: Connections,
     secrets: Secrets,
     writer: writer::Handle,
+    servers: Servers,
+    patience: Duration,
+    _watching: DropGuard,
 }
 
 impl Store {
     /// Connects, compares the schema with this program's, and opens the data keys. A first start makes the identity of
     /// the deployment and the first generation of the data key.
     pub async fn connect(options: &Options, seal: Arc<dyn Seal>, system: System) -> Result<Self, StoreError> {
-        Self::open(options, options.target().await?, seal, system).await
+        Self::open(options, options.targets().await?, seal, system).await
     }
 
-    /// As [`Store::connect`], to a target that is known already; `options` gives the rest.
+    /// As [`Store::connect`], to servers that are known already; `options` gives the rest.
     pub async fn open(
         options: &Options,
-        target: PgConnectOptions,
+        targets: Vec<PgConnectOptions>,
         seal: Arc<dyn Seal>,
         system: System,
     ) -> Result<Self, StoreError> {
-        let target = options.prepare(target);
+        let servers = Servers::of(targets.into_iter().map(|target| options.prepare(target)).collect());
         // A pool only says that it waited too long; a connection says why there is none.
-        let probe = line::connect(&target).await.map_err(StoreError::at_connect)?;
+        let probe = servers.connect().await.map_err(StoreError::at_connect)?;
         probe.close().await.map_err(StoreError::at_connect)?;
-        let pool = options.pool().connect_lazy_with(target.clone());
+        let target = servers.current().map_err(StoreError::at_connect)?.clone();
+        let pool = options.pool(&servers).connect_lazy_with(target);
+        let watching = CancellationToken::new();
+        tokio::spawn(servers.clone().watch(pool.clone(), watching.clone()));
+        let watching = watching.drop_guard();
         migrate::check(&pool).await?;
         let keys = Arc::new(Keys::load_or_make(pool.clone(), system.clone(), seal).await?);
-        let secrets = Secrets::new(pool.clone(), target.clone(), keys.clone(), options.patience());
-        let writer = writer::start(target, options.patience());
-        Ok(Self(Arc::new(Inner { pool, system, keys, connections: Connections::default(), secrets, writer })))
+        let secrets = Secrets::new(pool.clone(), servers.clone(), keys.clone(), options.patience());
+        let patience = options.patience();
+        let writer = writer::start(servers.clone(), patience);
+        let connections = Connections::default();
+        Ok(Self(Arc::new(Inner { pool, system, keys, connections, secrets, writer, servers, patience, _watching: watching })))
     }
 
     /// The identity of this installation. Ciphertexts are bound to it.
@@ -128,8 +142,14 @@ impl Store {
         // Waiting for a connection is no part of the way there and back.
         let mut connection = self.0.pool.acquire().await?;
         let asked = Instant::now();
-        let database = sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&mut *connection).await?;
+        let question = sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&mut *connection);
+        let database = self.while_there(question).await?;
         Ok(Look { database, asked, round_trip: asked.elapsed() })
+    }
+
+    /// What comes of `work`, where no request's deadline ends the wait for a server that was cut off.
+    async fn while_there<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
+        Ok(self.0.servers.while_here(self.0.patience, work).await?)
     }
 
     /// When this installation was first started.

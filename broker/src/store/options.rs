@@ -1,15 +1,15 @@
 //! Where the database is and how it is used.
 
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection};
-use url::Url;
+use sqlx::ConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::StoreError;
+use super::address::guarded_all;
+use super::servers::Servers;
 
 /// How long an idle connection is trusted without asking.
 const TRUSTED: Duration = Duration::from_secs(1);
@@ -18,7 +18,8 @@ const TRUSTED: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Options {
-    /// `postgres://daypass@db.example:5432/daypass?sslmode=verify-full`, without a password.
+    /// `postgres://daypass@db.example:5432/daypass?sslmode=verify-full`, without a password. Several servers, a primary and its
+    /// standbys, stand side by side: `postgres://daypass@db1:5432,db2:5432/daypass`.
     pub url: String,
     /// Holds the password of the role in `url`; read again for every start.
     pub password_file: Option<PathBuf>,
@@ -49,8 +50,8 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The target of `url` with the password of `password_file`.
-    pub(super) async fn target(&self) -> Result<PgConnectOptions, StoreError> {
+    /// The servers of `url` with the password of `password_file`.
+    pub(super) async fn targets(&self) -> Result<Vec<PgConnectOptions>, StoreError> {
         parse(&self.url, self.password_file.as_ref()).await
     }
 
@@ -67,8 +68,9 @@ impl Options {
             ("enable_seqscan", "off".to_owned()),
             // Planned once: planning the group writer's statement for each batch costs more than carrying it out.
             ("plan_cache_mode", "force_generic_plan".to_owned()),
-            // Statements here are short; compiling them never pays.
+            // Statements here are short; compiling them never pays, nor does handing them to helpers that have to be started.
             ("jit", "off".to_owned()),
+            ("max_parallel_workers_per_gather", "0".to_owned()),
         ])
     }
 
@@ -78,100 +80,36 @@ impl Options {
     }
 
     /// A connection is asked whether it lives when it comes back, and again only if it has then been idle for a while: a
-    /// question before each of a thousand reads a second costs as much as the reads.
-    pub(super) fn pool(&self) -> PgPoolOptions {
+    /// question before each of a thousand reads a second costs as much as the reads. One of a server that is no longer the
+    /// primary is not used again.
+    pub(super) fn pool(&self, servers: &Servers) -> PgPoolOptions {
+        let (asking, asking_new) = (servers.clone(), servers.clone());
         PgPoolOptions::new()
             .max_connections(self.max_connections)
             .acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
             .test_before_acquire(false)
-            .before_acquire(|connection, meta| {
+            .after_connect(move |connection, _| {
+                let servers = asking_new.clone();
+                Box::pin(async move { servers.admit(connection).await })
+            })
+            .before_acquire(move |connection, meta| {
+                let servers = asking.clone();
                 Box::pin(async move {
+                    if servers.have_moved_since(meta.age) {
+                        return Ok(false);
+                    }
                     // An error here closes this connection and takes another.
-                    if meta.idle_for > TRUSTED { connection.ping().await.map(|()| true) } else { Ok(true) }
+                    if meta.idle_for > TRUSTED { servers.admit(connection).await.map(|()| true) } else { Ok(true) }
                 })
             })
     }
 }
 
-pub(super) async fn parse(url: &str, password_file: Option<&PathBuf>) -> Result<PgConnectOptions, StoreError> {
-    let target = guarded(url).map_err(|what| StoreError::Url(what.to_owned()))?;
-    let Some(path) = password_file else { return Ok(target) };
+pub(super) async fn parse(url: &str, password_file: Option<&PathBuf>) -> Result<Vec<PgConnectOptions>, StoreError> {
+    let targets = guarded_all(url).map_err(|what| StoreError::Url(what.to_owned()))?;
+    let Some(path) = password_file else { return Ok(targets) };
     let read = tokio::fs::read_to_string(path).await;
     let password = read.map_err(|source| StoreError::PasswordFile { path: path.display().to_string(), source })?;
-    Ok(target.password(password.trim_end_matches(['\r', '\n'])))
-}
-
-/// The address of a PostgreSQL server as it stands in a configuration: without a password. Errors repeat nothing of it.
-pub fn address(url: &str) -> Result<PgConnectOptions, &'static str> {
-    let has_password = |url: Url| url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password");
-    if Url::parse(url).is_ok_and(has_password) {
-        return Err("`url` holds a password; put it in a file and name that as `password_file`");
-    }
-    guarded(url)
-}
-
-/// The address of a PostgreSQL server, the broker's own or a target. Whoever stands in between reads every credential there is: a
-/// server that is not on this machine has to prove its name by a certificate, and no parameter turns that off.
-fn guarded(url: &str) -> Result<PgConnectOptions, &'static str> {
-    const FORM: &str = "`url` needs the form postgresql://admin@host:5432/shop";
-    let parsed = Url::parse(url).map_err(|_| FORM)?;
-    if !["postgres", "postgresql"].contains(&parsed.scheme()) {
-        return Err(FORM);
-    }
-    let options: PgConnectOptions = url.parse().map_err(|_| "a parameter of `url` is not valid")?;
-    if is_on_this_machine(&options) {
-        return Ok(options);
-    }
-    if !parsed.query_pairs().any(|(key, _)| ["sslmode", "ssl-mode"].contains(&key.as_ref())) {
-        return Ok(options.ssl_mode(PgSslMode::VerifyFull));
-    }
-    match options.get_ssl_mode() {
-        PgSslMode::VerifyFull => Ok(options),
-        _ => Err("the sslmode of `url` lets anybody in between read along: a server elsewhere needs sslmode=verify-full"),
-    }
-}
-
-/// Judges where the connection goes in the end, which a parameter of the URL or the environment may have changed.
-fn is_on_this_machine(options: &PgConnectOptions) -> bool {
-    let host = options.get_host();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    options.get_socket().is_some() || host.starts_with('/') || host == "localhost" || address.is_ok_and(|ip| ip.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_elsewhere_proves_its_name() {
-        for url in ["postgres://u@db/x", "postgres://u@localhost/x?host=db", "postgres://u@localhost/x?hostaddr=10.0.0.5"] {
-            assert!(matches!(address(url).unwrap().get_ssl_mode(), PgSslMode::VerifyFull), "{url}");
-            for mode in ["disable", "allow", "prefer", "require", "verify-ca"] {
-                let weak = format!("{url}{}sslmode={mode}", if url.contains('?') { '&' } else { '?' });
-                assert!(address(&weak).unwrap_err().contains("verify-full"), "{weak}");
-            }
-        }
-        assert!(address("postgres://u@db/x?sslmode=verify-full").is_ok());
-    }
-
-    #[test]
-    fn this_machine_needs_no_certificate() {
-        for url in [
-            "postgres://u@localhost/x",
-            "postgres://u@127.0.0.1:7/x",
-            "postgres://u@[::1]/x",
-            "postgres://u@%2Frun%2Fpg/x",
-            "postgres://u@localhost/x?host=/run/pg",
-            "postgres://u@127.0.0.1/x?sslmode=disable",
-        ] {
-            assert!(address(url).is_ok_and(|options| !matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)), "{url}");
-        }
-    }
-
-    #[test]
-    fn errors_repeat_nothing_of_the_address() {
-        for url in ["postgres://u:hunter2@db/x", "postgres://u@db/x?password=hunter2", "hunter2", "https://hunter2"] {
-            assert!(!address(url).unwrap_err().contains("hunter2"), "{url}");
-        }
-    }
+    let password = password.trim_end_matches(['\r', '\n']);
+    Ok(targets.into_iter().map(|target| target.password(password)).collect())
 }

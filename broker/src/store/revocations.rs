@@ -85,7 +85,8 @@ impl Tx {
                  and ($2::uuid is null or l.session_id = $2)
                  and ($3::text is null or s.job = $3)
                  and ($4::text is null or s.run = $4)
-                 and ($5::text is null or s.project = $5 or lower(s.project_name) = lower($5))
+                 and ($5::text is null or l.session_id = any (array(
+                     select w.id from daypass.sessions w where w.project = $5 or lower(w.project_name) = lower($5))))
                  and ($6::text is null or l.role = $6)
                  and ($7::text is null or s.issuer = $7)
                  and ($8::text is null or l.engine = $8)

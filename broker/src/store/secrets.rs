@@ -8,10 +8,10 @@ use std::time::Duration;
 use domain::secret::Secret;
 use serde_json::value::RawValue;
 use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 
 use super::data_keys::{Keys, generation_column};
+use super::servers::Servers;
 use super::{StoreError, Tx, one_row};
 use crate::crypto::keyring::{Place, compound};
 
@@ -101,8 +101,8 @@ impl fmt::Debug for Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new(pool: PgPool, target: PgConnectOptions, keys: Arc<Keys>, patience: Duration) -> Self {
-        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(target, patience)) }))
+    pub(super) fn new(pool: PgPool, servers: Servers, keys: Arc<Keys>, patience: Duration) -> Self {
+        Self(Some(Shelf { pool, keys, reader: Arc::new(reader::start(servers, patience)) }))
     }
 
     fn shelf(&self) -> Result<&Shelf, StoreError> {
@@ -327,7 +327,7 @@ pub(super) async fn rewrap(tx: &mut Tx, limit: i64) -> Result<u64, StoreError> {
     let keys = tx.keys.clone();
     let rows = sqlx::query!(
         r#"select mount, path, version, sealed as "sealed!", generation from daypass.secret_versions
-           where sealed is not null and generation <> $1 limit $2 for no key update skip locked"#,
+           where sealed is not null and generation < $1 limit $2 for no key update skip locked"#,
         generation_column(keys.ring().active())?,
         limit
     )

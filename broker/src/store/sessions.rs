@@ -120,7 +120,8 @@ impl Store {
             "delete from daypass.sessions where id in (
                  select s.id from daypass.sessions s
                  where s.ends_at < $1
-                   and not exists (select from daypass.leases l where l.session_id = s.id)
+                   -- Asked for each session by itself: joined, every lease there is would be read first.
+                   and (select true from daypass.leases l where l.session_id = s.id limit 1) is null
                    and not exists (select from daypass.token_uses u where u.session_id = s.id)
                  limit $2 for update skip locked)",
             before,
@@ -218,7 +219,11 @@ pub(super) async fn free_use(tx: &mut Tx, session_id: Uuid) -> Result<(), StoreE
     let ungranted = sqlx::query_scalar!(
         "select id from daypass.sessions s
          where s.id = $1
+           -- In the two ways that there are indexes for: the decision that opened the session, and those that came in it.
            and not exists (select from daypass.audit_records a where a.decision_id = $1 and a.kind = 'exchange.granted')
+           and not exists (
+               select from daypass.audit_records a
+               where a.session_id = $1 and a.session_id <> a.decision_id and a.kind = 'exchange.granted')
          for no key update",
         session_id
     )

@@ -18,6 +18,7 @@ mod leases;
 mod others;
 mod schema;
 mod secrets;
+mod servers;
 mod writer;
 
 /// A store on the database of `pool`, as one replica of a deployment.
@@ -31,7 +32,7 @@ pub(crate) fn root(word: &str) -> Arc<dyn Seal> {
 }
 
 async fn open_with(pool: &PgPool, seal: Arc<dyn Seal>, options: &Options) -> Result<Store, StoreError> {
-    Store::open(options, (*pool.connect_options()).clone(), seal, System::real().0).await
+    Store::open(options, vec![(*pool.connect_options()).clone()], seal, System::real().0).await
 }
 
 fn id(store: &Store) -> Uuid {

@@ -25,8 +25,8 @@ impl Tx {
         &mut self.inner
     }
 
-    /// Plans each statement for the values that it is given. For searches of operators, whose conditions are mostly absent: a plan
-    /// for all values could use no index. What is asked a thousand times a second is planned once instead.
+    /// From here on statements are planned for the values that they are asked with. Planned once, a statement of many
+    /// conditions of which most say nothing reads every row, because each of them may be the one that says something.
     pub(super) async fn plan_for_values(&mut self) -> Result<(), StoreError> {
         sqlx::raw_sql("set local plan_cache_mode = force_custom_plan; set local enable_seqscan = on")
             .execute(self.connection())

@@ -8,7 +8,6 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use domain::lease::State;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
@@ -19,7 +18,8 @@ use uuid::Uuid;
 use super::audit::Entry;
 use super::data_keys::generation_column;
 use super::leases::{handle_place, margin};
-use super::line::{Line, in_time};
+use super::line::Line;
+use super::servers::Servers;
 use super::{Quota, Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
 use crate::failpoint;
@@ -87,10 +87,10 @@ enum Verdict {
 }
 
 /// Starts the task; it ends when the last handle is gone.
-pub(super) fn start(target: PgConnectOptions, patience: Duration) -> Handle {
+pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    let writer = Writer { line: Line::new(target), patience };
+    let writer = Writer { line: Line::new(servers.clone()), servers, patience };
     task.spawn(writer.run(receiver, closing.clone()));
     Handle { sender, closing, task }
 }
@@ -146,6 +146,7 @@ fn prepare(store: &Store, record: Record) -> Result<Prepared, StoreError> {
 #[derive(Debug)]
 struct Writer {
     line: Line,
+    servers: Servers,
     patience: Duration,
 }
 
@@ -200,7 +201,7 @@ impl Writer {
                 all => statement::write(connection, all).await,
             }
         };
-        let outcome = in_time(self.patience, written).await;
+        let outcome = self.servers.while_here(self.patience, written).await;
         match outcome {
             Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
             Err(error) => self.fail(batch, error).await,

@@ -137,10 +137,30 @@ impl Ground {
 
     /// Exchanges of fresh tokens.
     pub async fn exchanges(&self, count: usize, close: bool) -> Result<Arc<Requests>> {
+        self.exchanges_in("production", count, close).await
+    }
+
+    /// Exchanges of fresh tokens for logins of their own.
+    pub async fn logins(&self, count: usize) -> Result<Arc<Requests>> {
+        self.exchanges_in("staging", count, false).await
+    }
+
+    async fn exchanges_in(&self, environment: &'static str, count: usize, close: bool) -> Result<Arc<Requests>> {
         let signer = self.signer.clone();
-        let tokens = tokio::task::spawn_blocking(move || signer.tokens(count)).await??;
+        let tokens = tokio::task::spawn_blocking(move || signer.tokens(count, environment)).await??;
         let request = |token: String| post("/api/v1/exchange", &format!("{{\"token\":\"{token}\"}}"), close);
         Ok(Requests::once(tokens.into_iter().map(request).collect()))
+    }
+
+    /// What the broker remembers, seen from inside.
+    pub async fn store(&self) -> Result<Store> {
+        let options = store::Options {
+            url: format!("postgres://daypass@127.0.0.1:{}/daypass", self.postgres.port()),
+            password_file: Some(self.path("database.password")),
+            ..store::Options::default()
+        };
+        let seal = Arc::new(seals::File::read(&self.path("root.key"))?);
+        Ok(Store::connect(&options, seal, self.system.clone()).await?)
     }
 
     /// One exchange, to see that everything is in place.
@@ -177,21 +197,20 @@ impl Ground {
     async fn prepare_database(&self) -> Result<()> {
         let mut connection = PgConnection::connect(self.postgres.url("postgres").expose()).await?;
         let password = fs::read_to_string(self.path("database.password"))?;
-        for statement in
-            [format!("create role daypass login noinherit password '{password}'"), "create database daypass".to_owned()]
-        {
+        for statement in [
+            format!("create role daypass login noinherit password '{password}'"),
+            "create database daypass".to_owned(),
+            format!("create role daypass_admin login createrole password '{password}'"),
+            "create role shop_readwrite nologin".to_owned(),
+            "grant shop_readwrite to daypass_admin with admin option".to_owned(),
+            "create database shop".to_owned(),
+        ] {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
         }
         connection.close().await?;
         store::migrate(self.postgres.url("daypass").expose(), None, Some("daypass")).await?;
 
-        let options = store::Options {
-            url: format!("postgres://daypass@127.0.0.1:{}/daypass", self.postgres.port()),
-            password_file: Some(self.path("database.password")),
-            ..store::Options::default()
-        };
-        let seal = Arc::new(seals::File::read(&self.path("root.key"))?);
-        let store = Store::connect(&options, seal, self.system.clone()).await?;
+        let store = self.store().await?;
         let data = Secret::new(br#"{"username":"deploy","password":"r3pl4ce-me-r3gularly"}"#.to_vec());
         let mut tx = store.begin().await?;
         let put =
@@ -223,6 +242,15 @@ path = "policies"
 [limits]
 connections_per_address = 4096
 rate = {{ per_project_minute = 100000000, per_project_burst = 100000000 }}
+[connection.shop]
+engine        = "postgres"
+url           = "postgres://daypass_admin@127.0.0.1:{port}/shop"
+password_file = "database.password"
+allowed_roles = ["shop-*"]
+max_leases    = 1000000
+concurrency   = 8
+[connection.shop.statements.readwrite]
+create = ["grant shop_readwrite to {{{{name}}}}"]
 "#
         )
     }
@@ -284,6 +312,24 @@ environment         = "production"
 [role.shop-deploy.credential.registry]
 engine = "kv"
 path   = "shop/registry"
+
+[role.shop-login]
+ttl        = "1h"
+max_leases = 100000
+
+[[role.shop-login.allow]]
+issuer              = "github"
+repository_owner_id = "9919"
+repository_id       = "637712"
+ref                 = "refs/heads/main"
+event_name          = "push"
+job_workflow_ref    = "acme/shop/.github/workflows/deploy.yml@refs/heads/main"
+environment         = "staging"
+
+[role.shop-login.credential.database]
+engine     = "postgres"
+connection = "shop"
+statements = "readwrite"
 "#
     )
 }

@@ -154,12 +154,16 @@ async fn run(program: PathBuf, peer: Option<&Path>, plan: Plan, quick: bool) -> 
 
     say("rows 11 and 12: half and twice the saturation");
     rows.extend(rows::overload::measure(&ground, &plain, exchange.saturation, plan).await.context("rows 11 and 12")?);
+    say("row 9: logins of their own, made and taken back");
+    rows.extend(rows::logins::measure(&ground, &plain, plan).await.context("row 9")?);
     say("row 17: disk");
     let (disk, parts) = rows::disk::measure(&ground, &plain, plan).await.context("row 17")?;
     plain.stop().await?;
     say("rows 13 to 15: memory, start, size");
     rows.extend(rows::footprint::measure(&ground, plan).await.context("rows 13 to 15")?);
     rows.extend(disk);
+    say("rows 10 and 18: many live leases; the table is filled first");
+    rows.extend(rows::many::measure(&ground, plan, exchange.saturation).await.context("rows 10 and 18")?);
 
     let mut notes = exchange.notes;
     notes.push(parts);

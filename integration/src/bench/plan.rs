@@ -18,6 +18,10 @@ pub struct Plan {
     pub crowd: usize,
     /// Exchanges after which memory and disk are looked at.
     pub exchanges: usize,
+    /// Leases that are live at the same time.
+    pub leases: u32,
+    /// How many of them end at once.
+    pub burst: u32,
 }
 
 impl Plan {
@@ -29,11 +33,22 @@ impl Plan {
         new: 64,
         crowd: 1_024,
         exchanges: 60_000,
+        leases: 1_000_000,
+        burst: 20_000,
     };
 
     /// Shows that everything works, and judges nothing.
-    pub const QUICK: Self =
-        Self { repeats: 1, time: Duration::from_millis(300), verifications: 50, kept: 16, new: 8, crowd: 64, exchanges: 300 };
+    pub const QUICK: Self = Self {
+        repeats: 1,
+        time: Duration::from_millis(300),
+        verifications: 50,
+        kept: 16,
+        new: 8,
+        crowd: 64,
+        exchanges: 300,
+        leases: 4_000,
+        burst: 200,
+    };
 
     /// Requests enough for one measurement at `rate`, and some more.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are small and positive")]

@@ -75,11 +75,15 @@ impl Signer {
 
     /// A token of a job on the branch main.
     pub fn token(&self) -> Result<String> {
+        self.token_in("production")
+    }
+
+    fn token_in(&self, environment: &str) -> Result<String> {
         let header = json!({ "alg": "RS256", "kid": KEY_ID, "typ": "JWT", "x5t": "OIJrF2owX5uxaYvrggL3I4gmqxc" });
         let part = |value: &Value| Ok::<_, anyhow::Error>(URL_SAFE_NO_PAD.encode(serde_json::to_vec(value)?));
         let mut token = part(&header)?;
         token.push('.');
-        token.push_str(&part(&Value::Object(self.claims()?))?);
+        token.push_str(&part(&Value::Object(self.claims(environment)?))?);
         let mut signature = vec![0; self.key.public_modulus_len()];
         self.key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), token.as_bytes(), &mut signature)?;
         token.push('.');
@@ -87,15 +91,15 @@ impl Signer {
         Ok(token)
     }
 
-    /// Many tokens, signed by all cores.
-    pub fn tokens(&self, count: usize) -> Result<Vec<String>> {
+    /// Many tokens of jobs in an environment, signed by all cores.
+    pub fn tokens(&self, count: usize, environment: &str) -> Result<Vec<String>> {
         let cores = std::thread::available_parallelism()?.get();
         let share = count.div_ceil(cores);
         std::thread::scope(|scope| {
             let threads: Vec<_> = (0..cores)
                 .map(|core| {
                     let mine = share.min(count.saturating_sub(core * share));
-                    scope.spawn(move || (0..mine).map(|_| self.token()).collect::<Result<Vec<_>>>())
+                    scope.spawn(move || (0..mine).map(|_| self.token_in(environment)).collect::<Result<Vec<_>>>())
                 })
                 .collect();
             let mut tokens = Vec::with_capacity(count);
@@ -106,7 +110,7 @@ impl Signer {
         })
     }
 
-    fn claims(&self) -> Result<Map<String, Value>> {
+    fn claims(&self, environment: &str) -> Result<Map<String, Value>> {
         let now = self.system.now().unix_timestamp();
         let jti = Uuid::from_bytes(self.system.random()?);
         let workflow = "acme/shop/.github/workflows/deploy.yml@refs/heads/main";
@@ -114,7 +118,7 @@ impl Signer {
         let run = 18_032_711_405_u64.saturating_add(self.runs.fetch_add(1, Ordering::Relaxed));
         let sha = "4f5a1c7e9b2d8036f1e4a7c5d9b30e628f71a4c2";
         let claims = json!({
-            "jti": jti, "iss": ISSUER, "aud": AUDIENCE, "sub": "repo:acme/shop:environment:production",
+            "jti": jti, "iss": ISSUER, "aud": AUDIENCE, "sub": format!("repo:acme/shop:environment:{environment}"),
             "iat": now, "nbf": now - LIFETIME, "exp": now + LIFETIME / 2,
             "repository": "acme/shop", "repository_id": "637712", "repository_owner": "acme", "repository_owner_id": "9919",
             "repository_visibility": "private", "enterprise": "acme-inc", "enterprise_id": "12345",
@@ -123,7 +127,7 @@ impl Signer {
             "base_ref": "", "head_ref": "", "sha": sha,
             "workflow": "Deploy", "workflow_ref": workflow, "workflow_sha": sha,
             "job_workflow_ref": workflow, "job_workflow_sha": sha,
-            "environment": "production", "environment_node_id": "EN_kwDOAAm7EM4fZ0wQ",
+            "environment": environment, "environment_node_id": "EN_kwDOAAm7EM4fZ0wQ",
             "run_id": run.to_string(), "run_number": "412", "run_attempt": "1", "check_run_id": "51310022187",
             "runner_environment": "github-hosted"
         });
@@ -148,7 +152,7 @@ mod tests {
     #[test]
     fn signs_tokens_that_verify_and_differ() {
         let signer = Signer::new(&System::real().0).unwrap();
-        let tokens = signer.tokens(3).unwrap();
+        let tokens = signer.tokens(3, "production").unwrap();
         assert_eq!(tokens.len(), 3);
         let key = signer.public_key().unwrap();
         for token in &tokens {

@@ -21,6 +21,7 @@ mod issuers;
 mod leases;
 mod mysql;
 mod outages;
+mod promotion;
 mod races;
 mod reconcile;
 mod sessions;

@@ -89,12 +89,15 @@ async fn a_database_from_a_backup_ends_no_login_until_an_operator_resumes() {
     sqlx::raw_sql(forget).execute(&mut records).await.unwrap();
     let replica = ground.start_with(&settings()).await.unwrap();
     until("it is on hold", async || ground.databases.count("holds").await.unwrap() == 1).await;
-    until("it says so", async || {
-        let ready = replica.metrics.ask("GET", "/readyz", None, None).await.unwrap();
-        let told = replica.metrics.ask("GET", "/metrics", None, None).await.unwrap();
-        ready.status == 200 && ready.body.contains("on hold") && told.body.contains("daypass_on_hold 1")
-    })
-    .await;
+    let front = ground.start_with(&Settings { run: "front", ..settings() }).await.unwrap();
+    for process in [&replica, &front] {
+        until("it says so", async || {
+            let ready = process.metrics.ask("GET", "/readyz", None, None).await.unwrap();
+            let told = process.metrics.ask("GET", "/metrics", None, None).await.unwrap();
+            ready.status == 200 && ready.body.contains("on hold") && told.body.contains("daypass_on_hold 1")
+        })
+        .await;
+    }
     let told = reconcile(&ground, &replica, json!({})).await;
     assert!(told["hold"]["reason"].as_str().unwrap().contains("brought back"), "{told}");
     assert!(ground.login(&credential.values).await.is_ok(), "whoever holds it goes on");

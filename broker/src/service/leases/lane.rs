@@ -22,34 +22,33 @@ pub(super) struct Lane {
     claimed: AtomicUsize,
     pub(super) seats: Semaphore,
     failures: Mutex<(u32, Option<OffsetDateTime>)>,
+    /// Told when there is room again.
+    wake: Arc<Notify>,
 }
 
 /// One claimed lease in its lane's count, for as long as this lives: work that panics must not keep its place.
 #[derive(Debug)]
-pub(super) struct Counted {
-    pub(super) lane: Arc<Lane>,
-    wake: Arc<Notify>,
-}
+pub(super) struct Counted(pub(super) Arc<Lane>);
 
 impl Counted {
-    pub(super) fn new(lane: Arc<Lane>, wake: Arc<Notify>) -> Self {
+    pub(super) fn new(lane: Arc<Lane>) -> Self {
         lane.claimed.fetch_add(1, Ordering::Relaxed);
-        Self { lane, wake }
+        Self(lane)
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        // A lane that was passed over because it was full has room again: what is due there need not wait for the next look.
-        if self.lane.claimed.fetch_sub(1, Ordering::Relaxed) == self.lane.width {
-            self.wake.notify_one();
+        // What else is due there does not wait for the next run.
+        if self.0.claimed.fetch_sub(1, Ordering::Relaxed) == self.0.width {
+            self.0.wake.notify_one();
         }
     }
 }
 
 impl Lane {
-    pub(super) fn new(width: usize) -> Self {
-        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default() }
+    pub(super) fn new(width: usize, wake: Arc<Notify>) -> Self {
+        Self { width, claimed: AtomicUsize::new(0), seats: Semaphore::new(width), failures: Mutex::default(), wake }
     }
 
     /// Whether this replica has claimed as many leases as it may, or the target is left alone.

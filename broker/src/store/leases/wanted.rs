@@ -25,7 +25,7 @@ pub struct Wanted {
     /// The name in the target.
     pub upstream: Option<String>,
     /// A keyed hash of something that was handed out, under any generation.
-    pub marks: Option<Vec<Vec<u8>>>,
+    pub marks: Option<Vec<Uuid>>,
     /// Only those of this revocation.
     pub revocation: Option<Uuid>,
 }
@@ -70,7 +70,8 @@ impl Store {
                  and ($2::uuid is null or l.session_id = $2)
                  and ($3::text is null or s.job = $3)
                  and ($4::text is null or s.run = $4)
-                 and ($5::text is null or s.project = $5 or lower(s.project_name) = lower($5))
+                 and ($5::text is null or l.session_id = any (array(
+                     select w.id from daypass.sessions w where w.project = $5 or lower(w.project_name) = lower($5))))
                  and ($6::text is null or l.role = $6)
                  and ($7::text is null or s.issuer = $7)
                  and ($8::text is null or l.engine = $8)
@@ -78,8 +79,8 @@ impl Store {
                  and ($10::text is null or l.state = $10)
                  and ($11::timestamptz is null or l.issued_at < $11)
                  and ($12::text is null or l.upstream = $12)
-                 and ($13::bytea[] is null or exists (
-                     select from unnest($13::bytea[]) as m (mark) where position(m.mark in l.marks) > 0))
+                 and ($13::uuid[] is null or l.id = any (array(
+                     select m.id from daypass.leases m where m.marks is not null and daypass.each_mark(m.marks) && $13)))
                  and ($14::uuid is null or l.revocation = $14)
                  and ($15::uuid is null or l.id < $15)
                order by l.id desc limit $16"#,
@@ -152,7 +153,8 @@ impl Store {
                    and ($2::uuid is null or l.session_id = $2)
                    and ($3::text is null or s.job = $3)
                    and ($4::text is null or s.run = $4)
-                   and ($5::text is null or s.project = $5 or lower(s.project_name) = lower($5))
+                   and ($5::text is null or l.session_id = any (array(
+                       select w.id from daypass.sessions w where w.project = $5 or lower(w.project_name) = lower($5))))
                    and ($6::text is null or l.role = $6)
                    and ($7::text is null or s.issuer = $7)
                    and ($8::text is null or l.engine = $8)

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use time::OffsetDateTime;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -13,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::store::StoreError;
 use crate::store::line::{Line, in_time};
+use crate::store::servers::Servers;
 
 const BATCH: usize = 64;
 const WAITING: usize = 1024;
@@ -64,10 +64,10 @@ impl Handle {
 }
 
 /// Starts the task; it ends when the last handle is gone.
-pub(super) fn start(target: PgConnectOptions, patience: Duration) -> Handle {
+pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    task.spawn(run(Line::new(target), patience, receiver, closing.clone()));
+    task.spawn(run(Line::new(servers), patience, receiver, closing.clone()));
     Handle { sender, closing, task }
 }
 

@@ -1,12 +1,12 @@
 use super::*;
-use crate::store::leases::{Claim, Outcome};
+use crate::store::leases::{Claim, Expiring, Outcome};
 
 fn claim(owner: u128, now: OffsetDateTime) -> Claim<'static> {
     Claim { owner: Uuid::from_u128(owner), now, until: now + Duration::seconds(60), limit: 100, except: &[] }
 }
 
 /// An active lease, due at its expiry.
-async fn active(store: &Store, token: u8) -> NewLease {
+pub(super) async fn active(store: &Store, token: u8) -> NewLease {
     let record = first(store, [token; 32]);
     let lease = record.leases[0].clone();
     let _ = store.write(record).await.unwrap();
@@ -107,11 +107,14 @@ async fn passive_leases_only_expire(pool: PgPool) {
     let mut tx = store.begin().await.unwrap();
     assert!(tx.begin_release(&[lease.id], lease.issued_at).await.unwrap().is_empty());
     tx.commit().await.unwrap();
-    let claimed = store.claim_leases(&claim(1, lease.expires_at)).await.unwrap().remove(0);
-    assert_eq!(claimed.lease.state, State::Passive);
-    assert!(!store.settle_lease(&claimed, &Outcome::Revoked, lease.expires_at, &[]).await.unwrap());
-    assert!(store.settle_lease(&claimed, &Outcome::Expired, lease.expires_at, &[]).await.unwrap());
-    assert_eq!(store.lease(lease.id).await.unwrap().unwrap().state, State::Expired);
+    assert!(store.claim_leases(&claim(1, lease.expires_at)).await.unwrap().is_empty(), "there is nothing to take back");
+    let record = |_: &Expiring| Ok(audit(&store, Kind::LeaseExpired));
+    let before = lease.expires_at - Duration::seconds(1);
+    assert!(store.expire_leases(before, 10, record).await.unwrap().is_empty());
+    assert_eq!(store.expire_leases(lease.expires_at, 10, record).await.unwrap().len(), 1);
+    let held = store.lease(lease.id).await.unwrap().unwrap();
+    assert_eq!((held.state, held.due_at, held.attempt), (State::Expired, None, 1));
+    assert!(store.expire_leases(lease.expires_at, 10, record).await.unwrap().is_empty(), "once");
     store.close().await;
 }
 

@@ -57,12 +57,12 @@ async fn the_serving_role_can_serve_and_nothing_else(pool: PgPool) {
     sql(format!(r#"create role "{role}" login password 'test'"#)).execute(&mut *admin).await.unwrap();
     let target = (*pool.connect_options()).clone().username(&role).password("test");
     let options = Options { max_connections: 2, ..Options::default() };
-    let early = Store::open(&options, target.clone(), root("0a1b"), System::real().0).await.unwrap_err();
+    let early = Store::open(&options, vec![target.clone()], root("0a1b"), System::real().0).await.unwrap_err();
     assert!(matches!(early, StoreError::NotGranted { .. }), "{early}");
     migrate::run(&mut admin, Some(&role)).await.unwrap();
 
     // Everything that serving does works with these grants alone.
-    let store = Store::open(&options, target.clone(), root("0a1b"), System::real().0).await.unwrap();
+    let store = Store::open(&options, vec![target.clone()], root("0a1b"), System::real().0).await.unwrap();
     serve(&store).await;
     store.close().await;
 

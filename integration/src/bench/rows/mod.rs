@@ -4,6 +4,8 @@ pub mod connections;
 pub mod disk;
 pub mod exchange;
 pub mod footprint;
+pub mod logins;
+pub mod many;
 pub mod overload;
 pub mod peers;
 pub mod verify;

@@ -1,0 +1,186 @@
+//! Rows 10 and 18: as many live leases as a large installation has. How fast those that end by their own clock are written off,
+//! against pgbench writing the same rows; how long a start takes; and what a burst of ends does to exchanges.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use domain::audit::{Kind, Record};
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use crate::bench::ground::{Broker, Ground};
+use crate::bench::load::{Outcome, open};
+use crate::bench::pgbench;
+use crate::bench::plan::Plan;
+use crate::bench::table::{Bound, Row, Unit, median, per_second};
+
+/// Leases written off in one transaction, on both sides.
+const CLAIM: i64 = 100;
+/// The part of what is possible that is asked while leases end.
+const SHARE: f64 = 0.25;
+/// How long a burst may take to be written off.
+const OVER: Duration = Duration::from_mins(2);
+
+/// Half of them logins, half of them credentials that end by their own clock, none of them soon. Indexes are made afterwards, which is
+/// faster.
+const FILL: [&str; 2] = [
+    "insert into daypass.sessions (id, token_hash, opened_by, issuer, role, project, project_name, run, attempt, job, opened_at, ends_at)
+     select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, decode(repeat(md5(n::text), 2), 'hex'), gen_random_uuid(),
+            'github', 'many-' || n % 50, (700000 + n % 2000)::text, 'acme/many-' || n % 2000, (8000000000 + n / 4)::text, '1', n::text,
+            clock_timestamp(), clock_timestamp() + interval '12 hours'
+     from generate_series(1, COUNT) as g (n)",
+    "insert into daypass.leases (id, session_id, role, credential, engine, connection, upstream, state, revocable, handle, generation,
+                                 issued_at, expires_at, due_at, marks)
+     select ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid,
+            ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'many-' || n % 50, 'main',
+            case n % 2 when 0 then 'postgres' else 'aws' end, case n % 2 when 0 then 'many-' || n % 40 end,
+            case n % 2 when 0 then 'dp_aaaaaa_' || md5(n::text) end, case n % 2 when 0 then 'active' else 'passive' end, n % 2 = 0,
+            decode(repeat(md5(n::text), 8), 'hex'), 1, clock_timestamp(), clock_timestamp() + interval '6 hours' + n * interval '10 ms',
+            clock_timestamp() + interval '6 hours' + n * interval '10 ms', decode(md5('m' || n) || md5('p' || n), 'hex')
+     from generate_series(1, COUNT) as g (n)",
+];
+
+/// What one transaction writes, as one statement.
+const WRITE_OFF: &str = "with due as materialized (
+        select id, session_id from daypass.leases where state = 'passive' and due_at <= now() + interval '1 year'
+        order by due_at limit 100 for no key update skip locked),
+    gone as (
+        update daypass.leases set state = 'expired', due_at = null, wanted_at = coalesce(wanted_at, due_at),
+            ended_at = clock_timestamp(), handle = '', attempt = attempt + 1
+        where id = any (array(select id from due))),
+    told as (
+        insert into daypass.audit_records (id, at, kind, decision_id, session_id, lease_id, role, packed, leaf)
+        select gen_random_uuid(), clock_timestamp(), 'lease.expired', gen_random_uuid(), session_id, id, 'many', PACKED,
+            uuid_send(id) || uuid_send(session_id)
+        from due)
+    select 1;\n";
+
+pub async fn measure(ground: &Ground, plan: Plan, saturation: f64) -> Result<Vec<Row>> {
+    let mut database = ground.database().await?;
+    fill(&mut database, plan.leases).await?;
+    let mut starts = Vec::new();
+    for _ in 0..plan.repeats {
+        let broker = ground.broker("many", false).await?;
+        let begun = Instant::now();
+        ground.try_out(&ground.target(broker.native, false)?).await?;
+        starts.push((broker.ready_after + begun.elapsed()).as_secs_f64() * 1_000.0);
+        broker.stop().await?;
+    }
+    let broker = ground.broker("many", false).await?;
+    let mut rows = vec![bursts(ground, &broker, &mut database, plan, saturation * SHARE).await?];
+    broker.stop().await?;
+    rows.insert(0, write_off(ground, &mut database, plan).await?);
+    let start = Row::new("18a", "start, many leases", &starts, Unit::Milliseconds, Bound::AtMost(2_000.0), Bound::AtMost(300.0));
+    let shown = start.measured;
+    rows.insert(1, start.told(format!("{shown:.0} ms"), format!("{} live leases; until the first exchange", plan.leases)));
+    Ok(rows)
+}
+
+async fn fill(database: &mut PgConnection, count: u32) -> Result<()> {
+    let indexes: Vec<(String, String)> = sqlx::query_as(
+        "select c.relname::text, pg_get_indexdef(i.indexrelid) from pg_index i join pg_class c on c.oid = i.indexrelid
+         where i.indrelid = 'daypass.leases'::regclass and not i.indisprimary",
+    )
+    .fetch_all(&mut *database)
+    .await?;
+    for (name, _) in &indexes {
+        sqlx::raw_sql(AssertSqlSafe(format!("drop index daypass.{name}"))).execute(&mut *database).await?;
+    }
+    for statement in FILL {
+        let statement = statement.replace("COUNT", &count.to_string());
+        sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *database).await?;
+    }
+    sqlx::raw_sql("set maintenance_work_mem = '512MB'").execute(&mut *database).await?;
+    for (_, definition) in indexes {
+        sqlx::raw_sql(AssertSqlSafe(definition)).execute(&mut *database).await?;
+    }
+    for after in ["vacuum analyze daypass.sessions", "vacuum analyze daypass.leases", "checkpoint"] {
+        sqlx::raw_sql(after).execute(&mut *database).await?;
+    }
+    Ok(())
+}
+
+/// Exchanges at a steady rate, in peace and while leases end.
+async fn bursts(ground: &Ground, broker: &Broker, database: &mut PgConnection, plan: Plan, rate: f64) -> Result<Row> {
+    let (mut calm, mut busy, mut took) = (Vec::new(), Vec::new(), Vec::new());
+    // Long enough for all of it to be written off meanwhile.
+    let time = plan.time * 4;
+    for _ in 0..plan.repeats {
+        calm.push(steady(ground, broker, plan, rate, time).await?.quantile(0.99));
+        let ending = format!(
+            "update daypass.leases set due_at = clock_timestamp() + interval '500 ms' where id in (
+                 select id from daypass.leases where state = 'passive' order by due_at limit {})",
+            plan.burst
+        );
+        // Tokens are signed before the leases end, and the pages that this changes are out of the way.
+        let requests = ground.exchanges((rate * time.as_secs_f64()) as usize, false).await?;
+        sqlx::raw_sql(AssertSqlSafe(ending)).execute(&mut *database).await?;
+        let begun = Instant::now();
+        let target = ground.target(broker.native, false)?;
+        let (load, over) = tokio::join!(open(&target, &requests, plan.crowd.min(256), rate), written_off(database, begun));
+        busy.push(load?.all_accepted()?.quantile(0.99));
+        took.push(over?.as_secs_f64());
+    }
+    let ratios: Vec<f64> = busy.iter().zip(&calm).map(|(busy, calm)| busy / calm.max(0.001)).collect();
+    let row = Row::new("18b", "p99 while many leases end", &ratios, Unit::Times, Bound::AtMost(1.5), Bound::AtMost(1.1));
+    Ok(row.told(
+        format!("{:.1} ms; {} written off in {:.0} s", median(&busy), plan.burst, median(&took)),
+        format!("own p99 in peace, at {}: {:.1} ms", per_second(rate), median(&calm)),
+    ))
+}
+
+async fn steady(ground: &Ground, broker: &Broker, plan: Plan, rate: f64, time: Duration) -> Result<Outcome> {
+    let requests = ground.exchanges((rate * time.as_secs_f64()) as usize, false).await?;
+    open(&ground.target(broker.native, false)?, &requests, plan.crowd.min(256), rate).await?.all_accepted()
+}
+
+/// Waits until nothing is due any more.
+async fn written_off(database: &mut PgConnection, begun: Instant) -> Result<Duration> {
+    const DUE: &str =
+        "select count(*) from daypass.leases where state = 'passive' and due_at < clock_timestamp() + interval '1 minute'";
+    loop {
+        tokio::time::sleep(Duration::from_millis(250)).await;
+        let due: i64 = sqlx::query_scalar(DUE).fetch_one(&mut *database).await?;
+        if due == 0 {
+            return Ok(begun.elapsed());
+        }
+        if begun.elapsed() > OVER {
+            bail!("{due} leases are not written off after {} s", OVER.as_secs());
+        }
+    }
+}
+
+/// Row 10: one worker without a pause, against one client of pgbench.
+async fn write_off(ground: &Ground, database: &mut PgConnection, plan: Plan) -> Result<Row> {
+    let store = ground.store().await?;
+    let packed = "select quote_literal(packed) || '::bytea' from daypass.audit_records where kind = 'lease.expired' limit 1";
+    let packed: String = sqlx::query_scalar(packed).fetch_one(&mut *database).await?;
+    let script = ground.path("write_off.sql");
+    std::fs::write(&script, WRITE_OFF.replace("PACKED", &packed))?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..plan.repeats {
+        let (begun, mut count) = (Instant::now(), 0);
+        while begun.elapsed() < plan.time {
+            let now = ground.system.now();
+            let record = |lease: &broker::store::leases::Expiring| {
+                let mut record = Record::new(ground.system.row_id()?, now, Kind::LeaseExpired, ground.system.row_id()?);
+                (record.session_id, record.lease_id, record.role) =
+                    (Some(lease.session_id), Some(lease.id), Some(lease.role.clone()));
+                Ok(record.field("engine", lease.engine.as_str()).field("attempt", i64::from(lease.attempt) + 1))
+            };
+            let expired = store.expire_leases(now + Duration::from_hours(24 * 365), CLAIM, record).await?.len();
+            if expired == 0 {
+                break;
+            }
+            count += expired;
+        }
+        ours.push(count as f64 / begun.elapsed().as_secs_f64());
+        theirs.push(pgbench::run(ground, &script, 1, plan.time).await?.rate * CLAIM as f64);
+    }
+    store.close().await;
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours / theirs).collect();
+    let row = Row::new("10", "leases written off, one worker", &ratios, Unit::Times, Bound::AtLeast(0.5), Bound::AtLeast(0.8));
+    Ok(row.told(
+        format!("{} ({CLAIM} a time, of {})", per_second(median(&ours)), plan.leases),
+        format!("pgbench, same rows: {}", per_second(median(&theirs))),
+    ))
+}
