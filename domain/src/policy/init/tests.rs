@@ -23,7 +23,7 @@ fn a_first_set_of_every_kind_is_clean_and_lets_in_its_own_token_alone() {
         assert_eq!(start.kind.name(), *name);
         let report = check(made(&start));
         assert!(report.set.is_some() && report.findings().is_empty(), "{name}: {:#?}", report.findings());
-        assert!(report.cases.len() >= 3 && report.invariants_unproven >= 1, "{name}");
+        assert!(report.cases.len() >= 2 && report.invariants_unproven >= 1, "{name}");
         let set = report.set.unwrap();
         let ask = |claims: &Claims| {
             let ask = Ask { issuer: name, claims, role: Some(&start.role), credentials: &[], ttl: None, now: 0 };
