@@ -1,4 +1,4 @@
-//! How long `decide` and `prove` take for large sets: rows 18 and 19 of docs/benchmarks.md, run by `./dev bench`.
+//! How long `decide` and `prove` take for large sets: rows 19 and 20 of docs/benchmarks.md, run by `./dev bench`.
 
 #![expect(clippy::print_stdout, clippy::panic, clippy::indexing_slicing, reason = "a tool of the bench")]
 

@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use domain::audit::hex;
 use domain::wire::{PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, Problem};
 use serde::Serialize;
-use tokio::sync::Semaphore;
 
 use super::Admin;
 use crate::http::problem::Context;
@@ -25,7 +24,7 @@ const LARGE: usize = 2;
 
 /// How large the bodies of requests about sets may be.
 pub fn bodies() -> Large {
-    Large { most: BODY_LIMIT, places: Arc::new(Semaphore::new(LARGE)) }
+    Large::new(BODY_LIMIT, LARGE)
 }
 
 /// Checks a whole policy set and puts it in place on every replica, unless it has to wait for a second operator. A set that is not

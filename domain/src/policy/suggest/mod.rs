@@ -206,7 +206,7 @@ fn narrower(condition: &Condition, seen: &Seen) -> Option<(Pattern, String)> {
             let kept: Vec<Value> = values.iter().filter(|value| seen.holds(value, condition.fold)).cloned().collect();
             let gone: Vec<String> = values.iter().filter(|value| !kept.contains(value)).map(ToString::to_string).collect();
             let why = format!("no token brought {}", gone.join(", "));
-            (!kept.is_empty() && !gone.is_empty()).then(|| (Pattern::OneOf(kept), why))
+            (!kept.is_empty() && !gone.is_empty()).then_some((Pattern::OneOf(kept), why))
         }
         Pattern::Glob(_) | Pattern::Present if condition.ty == Type::String => {
             let mut values: Vec<Value> = seen.values().cloned().collect();
