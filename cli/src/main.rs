@@ -104,7 +104,7 @@ fn main() -> ExitCode {
 
 async fn run(context: &Context, verb: Verb) -> Result<u8> {
     let format = context.global.format;
-    if !matches!(format, Format::Text | Format::Json) && !matches!(verb, Verb::Policy(policies::Policy::Check(_))) {
+    if matches!(format, Format::Sarif | Format::Github) && !matches!(verb, Verb::Policy(policies::Policy::Check(_))) {
         return Err(Failure::usage("this verb writes text or JSON").fix("the other formats are those of `policy check`"));
     }
     match verb {

@@ -41,7 +41,7 @@ async fn a_role_that_is_off_gives_nothing_new_and_takes_nothing_back(pool: PgPoo
     let further = house.exchange.further(&session, house.further()).await.map(|_| ()).map_err(code);
     assert_eq!(further, Err(Code::RoleDisabled), "a session that is open asks in vain");
     assert_eq!(house.sessions.holder(token_of(&open), house.id()).await.map(|_| ()).map_err(code), Err(Code::RoleDisabled));
-    house.rooms.stops.sweep_again().await.unwrap();
+    house.rooms.stops.sweep_all().await.unwrap();
     assert_eq!(house.states(open.session).await, [domain::lease::State::Active], "what is out stays");
     house.exchange(house.ask(&house.token("other"))).await.unwrap();
 
