@@ -11,7 +11,9 @@ use crate::simulate::decisions;
 /// A token with GitHub's claims; nobody checks its signature.
 fn token(job: &Job, change: impl FnOnce(&mut Value)) -> String {
     let mut claims = decisions().remove(0)["claims"].clone();
-    claims["ref_protected"] = json!("true");
+    for (claim, value) in [("ref_protected", "true"), ("ref_type", "branch"), ("repository_visibility", "private")] {
+        claims[claim] = json!(value);
+    }
     change(&mut claims);
     let path = job.path("ci-token");
     std::fs::write(&path, format!("h.{}.s\n", URL_SAFE_NO_PAD.encode(claims.to_string()))).expect("written");

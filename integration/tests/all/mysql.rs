@@ -141,11 +141,15 @@ async fn a_mysql_account_without_a_lease_is_shut_and_dropped_and_a_lease_without
     let told = orders.reconcile().await;
     let target = &told["targets"][0];
     assert_eq!((target["logins"].as_u64(), target["lost"][0]["name"].as_str()), (Some(2), Some(lost.user.as_str())), "{told}");
-    assert_eq!(target["strays"][0]["step"], "quarantined", "{told}");
     assert!(orders.mariadb.login(&stray, "known").await.is_err(), "it is shut before it is dropped");
-    assert_eq!(orders.accounts(&stray).await, [stray.as_str()]);
-    let told = orders.reconcile().await;
-    assert_eq!(told["targets"][0]["strays"][0]["step"], "dropped", "{told}");
+    // The worker's own comparison may have come first.
+    if target["strays"][0]["step"] != "dropped" {
+        assert_eq!(target["strays"][0]["step"], "quarantined", "{told}");
+        assert_eq!(orders.accounts(&stray).await, [stray.as_str()]);
+        let told = orders.reconcile().await;
+        assert_eq!(told["targets"][0]["strays"][0]["step"], "dropped", "{told}");
+    }
+    assert!(orders.accounts(&stray).await.is_empty());
     until("the lost lease is settled", async || {
         orders.ground.databases.count("leases where state = 'revoked' and reason is null").await.unwrap() == 1
     })

@@ -9,8 +9,11 @@ use crate::service::sessions::Holder;
 const RIGHTS: &str = r#"engine = "operator"
 rights = ["policy.read", "policy.write", "policy.approve"]"#;
 
+/// The helper's rows waive their gate.
+const ACCEPT: &str = "accept = { operator-waives = \"a test\" }";
+
 fn ops() -> String {
-    [role("ops", "", RIGHTS), role("boss", "", RIGHTS)].concat()
+    [role("ops", ACCEPT, RIGHTS), role("boss", ACCEPT, RIGHTS)].concat()
 }
 
 fn files(roles: &str) -> Vec<PolicyFile> {
@@ -65,7 +68,7 @@ async fn a_pushed_set_decides_on_every_replica_and_can_be_rolled_back(pool: PgPo
     let pushed = one.apply(&holder, &grown, &made_from(first)).await.unwrap();
     assert_eq!(
         (pushed.outcome, pushed.was, pushed.adds.as_slice()),
-        (PolicyOutcome::Activated, first, &["role shop is new".to_owned()][..])
+        (PolicyOutcome::Activated, first, &["the role shop lets in more tokens of ci".to_owned()][..])
     );
     assert_eq!(one.active(), pushed.hash, "at once where it was pushed");
     two.keeper_of(false).look().await.unwrap();
@@ -143,9 +146,9 @@ async fn of_two_changes_from_the_same_set_one_is_refused(pool: PgPool) {
 async fn who_pushes_does_not_lose_the_right_by_accident(pool: PgPool) {
     let house = House::pushed(&pool, Approval::Never, &ops()).await;
     let holder = house.keeper("ops").await;
-    let without = role("boss", "", RIGHTS);
+    let without = role("boss", ACCEPT, RIGHTS);
     assert_eq!(house.apply(&holder, &without, &plain()).await.map(|_| ()), Err(Code::LockedOut));
-    let weak = [role("boss", "", RIGHTS), role("ops", "shadow = true", RIGHTS)].concat();
+    let weak = [role("boss", ACCEPT, RIGHTS), role("ops", &format!("shadow = true\n{ACCEPT}"), RIGHTS)].concat();
     assert_eq!(house.apply(&holder, &weak, &plain()).await.map(|_| ()), Err(Code::LockedOut));
     let meant = PolicyTerms { lock_out: true, ..plain() };
     assert_eq!(house.apply(&holder, &without, &meant).await.unwrap().outcome, PolicyOutcome::Activated);

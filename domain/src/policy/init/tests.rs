@@ -24,7 +24,7 @@ fn a_first_set_of_every_kind_is_clean_and_lets_in_its_own_token_alone() {
         let report = check(made(&start));
         assert!(report.set.is_some() && report.findings().is_empty(), "{name}: {:#?}", report.findings());
         assert!(
-            report.cases.len() >= 2 && !report.proofs.is_empty() && report.proofs.iter().all(|proof| proof.holds()),
+            report.cases.len() >= 2 && !report.proofs.is_empty() && report.proofs.iter().all(crate::policy::Proof::holds),
             "{name}"
         );
         let set = report.set.unwrap();
