@@ -78,7 +78,7 @@ async fn a_session_that_slipped_past_a_stop_is_ended(pool: PgPool) {
     let house = House::build(&pool, &roles()).await;
     let holder = house.keeper("ops").await;
     let token = house.token("shop");
-    let before = house.rooms.system.now() + Duration::from_secs(3600);
+    let before = house.rooms.system.now() + Duration::from_hours(1);
     let killed = house.inventory().kill(&holder, &kill(|filter| filter.before = Some(before)), house.id()).await.unwrap();
     assert!(killed.stop.issued_before.unwrap() < before, "what is made from now on is not meant");
     house.rooms.store.lift_stop(killed.stop.id, house.rooms.system.now(), &house.remark()).await.unwrap();
