@@ -143,7 +143,7 @@ async fn a_set_is_pushed_approved_rolled_back_and_followed_by_every_replica() {
     assert!(refused.contains("policy_own_proposal"), "the same person by another job: {refused}");
     let grace = Operator::new(&ground, &two, "grace", "2").await;
     let list = grace.does(&["policy", "list"]).await;
-    assert!(list.contains("waits for a second operator") && list.contains("role shop-preview is new"), "{list}");
+    assert!(list.contains("waits for a second operator") && list.contains("shop-preview lets in more tokens"), "{list}");
     assert!(grace.does(&["policy", "show", &second[..8], "--files"]).await.contains("# shop-preview.toml"));
     grace.does(&["policy", "approve", &second[..12]]).await;
     everywhere(&[&one, &two], preview(), "shop-preview", "").await;
