@@ -26,7 +26,7 @@ fn hostile(number: usize) -> String {
 
 #[tokio::test]
 async fn names_read_back_from_the_target_are_names_and_nothing_else() {
-    const NAMES: usize = 60;
+    const NAMES: usize = 24;
     for server in servers() {
         let shop = Shop::open(server).await;
         let bystander = format!("{}_bystander", shop.database);
