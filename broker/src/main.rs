@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use broker::app::{self, Run};
 use broker::system::{System, harden};
+use broker::telemetry::chain;
 use clap::{Args, Parser, Subcommand};
 
 /// The Daypass server: exchanges CI tokens for short-lived credentials.
@@ -130,8 +131,13 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("daypass-broker: {error:#}");
+            eprintln!("daypass-broker: {}", words(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// Each cause once. A list of problems has no cause and keeps its lines.
+fn words(error: &anyhow::Error) -> String {
+    if error.chain().len() == 1 { error.to_string() } else { chain(error.as_ref()) }
 }

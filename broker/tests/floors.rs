@@ -143,3 +143,21 @@ fn files_stay_small() {
         assert!(lines <= ceiling, "{} has {lines} lines", file.display());
     }
 }
+
+#[test]
+fn every_alarm_is_explained_to_operators() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = fs::read_to_string(root.join("../docs/configuration.md")).unwrap();
+    let mut files = Vec::new();
+    sources(&root.join("src"), &mut files);
+    let mut kinds = 0;
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap();
+        for rest in text.split(".alarm(\"").skip(1) {
+            let kind = rest.split('"').next().unwrap();
+            kinds += 1;
+            assert!(docs.contains(&format!("\n| `{kind}` |")), "docs/configuration.md does not say what the alarm {kind} means");
+        }
+    }
+    assert!(kinds > 5, "no alarms were found");
+}

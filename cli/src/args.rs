@@ -56,7 +56,7 @@ pub(crate) struct Asking {
     #[arg(long, env = "DAYPASS_ROLE", value_name = "ROLE", hide_env_values = true)]
     pub(crate) role: Option<String>,
     /// How long the credentials are needed, such as 15m; it can only shorten what the policy allows
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", value_parser = a_duration)]
     pub(crate) ttl: Option<String>,
     #[command(flatten)]
     pub(crate) token: Token,
@@ -112,6 +112,11 @@ fn clear<T>(value: &mut Option<T>, is_empty: impl Fn(&T) -> bool) {
     if value.as_ref().is_some_and(is_empty) {
         *value = None;
     }
+}
+
+/// A duration that is passed on as it was written.
+fn a_duration(text: &str) -> Result<String, String> {
+    domain::policy::duration::parse(text).map(|_| text.to_owned())
 }
 
 /// `NAME=VALUE`.

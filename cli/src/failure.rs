@@ -5,7 +5,7 @@ use domain::wire::Problem;
 use crate::ambient::Glance;
 
 /// The exit codes of the command; `exec` passes the child's own instead.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused by the broker · 2 wrong usage or configuration · 3 broker or CI endpoint not \
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 done · 1 refused by the broker, or a `policy` verb found something · 2 wrong usage or configuration · 3 broker or CI endpoint not \
 reachable, or failing · 4 something on this machine failed. `exec` passes on the exit code of its command (128 + n when signal n ended it; \
 127 when it was not found, 126 when it could not be started).";
 

@@ -12,6 +12,11 @@ use crate::failure::{Failure, Result};
 
 /// Every `.toml` below `folder`, in the order of names. What begins with a dot is left out.
 pub(crate) fn read_folder(folder: &Path) -> Result<Vec<SourceFile>> {
+    if !folder.is_dir() {
+        let wrong = if folder.exists() { "is a file" } else { "does not exist" };
+        return Err(Failure::usage(format!("{} {wrong}", folder.display()))
+            .fix("name the folder of the policy set; `policies` is taken where none is named"));
+    }
     let mut files = Vec::new();
     descend(folder, "", &mut files)?;
     if files.is_empty() {

@@ -34,7 +34,7 @@ const BOOTSTRAP_TOKEN: Duration = Duration::from_mins(10);
 pub async fn migrate(url: &str, password_file: Option<&Path>, serving_role: Option<&str>) -> Result<()> {
     store::migrate(url, password_file.map(Path::to_owned).as_ref(), serving_role)
         .await
-        .context("the schema cannot be brought up to date")?;
+        .with_context(|| format!("the schema {} cannot be brought up to date", store::place(url)))?;
     println!("the schema is up to date");
     Ok(())
 }
@@ -100,7 +100,9 @@ pub async fn healthcheck(address: &str) -> Result<()> {
         stream.take(4096).read_to_string(&mut answer).await?;
         anyhow::Ok(answer)
     };
-    let answer = tokio::time::timeout(std::time::Duration::from_secs(3), asked).await.context("no answer within 3 s")??;
+    let answer = tokio::time::timeout(std::time::Duration::from_secs(3), asked).await;
+    let answer = answer.with_context(|| format!("{address} did not answer within 3 s"))?;
+    let answer = answer.with_context(|| format!("{address} cannot be asked"))?;
     if answer.starts_with("HTTP/1.1 200") { Ok(()) } else { bail!("{}", answer.lines().last().unwrap_or("no answer")) }
 }
 
@@ -136,7 +138,9 @@ fn refusals() -> String {
 async fn open(config: &Config) -> Result<(System, Store)> {
     let (system, clock) = System::real();
     let store =
-        Store::connect(&config.database, seal(&config.seal)?, system.clone()).await.context("the database cannot be used")?;
+        Store::connect(&config.database, seal(&config.seal)?, system.clone())
+            .await
+            .with_context(|| format!("the database {} cannot be used", store::place(&config.database.url)))?;
     clock.follow(&store.database_time().await?);
     Ok((system, store))
 }

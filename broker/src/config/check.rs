@@ -16,26 +16,26 @@ impl Draft {
     /// Settles paths, and adds everything that is wrong to the problems.
     pub(super) fn check(&mut self, base: &Path) {
         let problems = &mut self.problems;
-        let settle = |path: &mut PathBuf, problems: &mut Vec<String>| {
+        let settle = |of: &str, path: &mut PathBuf, problems: &mut Vec<String>| {
             *path = base.join(&*path);
             if !path.exists() {
-                problems.push(format!("{} does not exist", path.display()));
+                problems.push(format!("{of}: {} does not exist", path.display()));
             }
         };
         if let Some(listen) = &mut self.listen {
-            listen.iter_paths().for_each(|path| settle(path, problems));
+            listen.iter_paths().for_each(|path| settle("[listen] tls", path, problems));
             listen.check(problems);
         }
         if let Some(database) = &mut self.database {
-            database.password_file.iter_mut().for_each(|path| settle(path, problems));
+            database.password_file.iter_mut().for_each(|path| settle("[database] password_file", path, problems));
             check_database(database, problems);
         }
         if let Some(seal) = &mut self.seal {
-            seal.file.iter_mut().for_each(|path| settle(path, problems));
+            seal.file.iter_mut().for_each(|path| settle("[seal] file", path, problems));
             seal.check(problems);
         }
         if let Some(policy) = &mut self.policy {
-            policy.path.iter_mut().for_each(|path| settle(path, problems));
+            policy.path.iter_mut().for_each(|path| settle("[policy] path", path, problems));
             policy.base = policy.path.as_deref().unwrap_or(base).to_owned();
             policy.check(problems);
         }
@@ -59,12 +59,15 @@ impl Draft {
                 Err(error) => problems.push(words(&error)),
             }
         }
-        self.hooks.values_mut().flat_map(super::Hook::files_mut).for_each(|path| settle(path, problems));
+        for (name, hook) in &mut self.hooks {
+            hook.files_mut().for_each(|path| settle(&format!("[hook.{name}]"), path, problems));
+        }
         for (name, connection) in &mut self.connections {
-            connection.password_file.iter_mut().for_each(|path| settle(path, problems));
+            let of = |setting: &str| format!("[connection.{name}] {setting}");
+            connection.password_file.iter_mut().for_each(|path| settle(&of("password_file"), path, problems));
             if let Some(Value::String(ca_file)) = connection.settings.get_mut("ca_file") {
                 let mut path = PathBuf::from(&*ca_file);
-                settle(&mut path, problems);
+                settle(&of("ca_file"), &mut path, problems);
                 *ca_file = path.to_string_lossy().into_owned();
             }
             connection.check(name, &known, problems);

@@ -43,7 +43,7 @@ fn tells_every_problem_at_once() {
             "[surprise] is not a section; known are listen, database, seal, policy, verify, limits, reconcile, telemetry, engine, connection, hook",
             "[listen] tls is needed: without it native and operator must be loopback addresses such as 127.0.0.1:8443",
             "[database] `url` holds a password; put it in a file and name that as `password_file`",
-            "absent.key does not exist",
+            "[seal] file: absent.key does not exist",
             "[verify] leeway is at most 60s",
             "[connection.shop] engine \"mainframe\" is not one of aws, postgres, mysql, kv, operator",
         ]
@@ -122,7 +122,7 @@ fn a_set_comes_from_a_folder_or_from_operators() {
     for (wrong, told) in [
         ("source = \"folder\"", "[policy] needs path"),
         ("path = \"policies\"\napproval = \"always\"", "[policy] approval is for source"),
-        ("source = \"database\"\npath = \"gone\"", "gone does not exist"),
+        ("source = \"database\"\npath = \"gone\"", "[policy] path: gone does not exist"),
         ("source = \"database\"\napproval = \"maybe\"", "[policy] unknown variant `maybe`"),
     ] {
         let problems = problems(&with(wrong));

@@ -22,6 +22,13 @@ pub fn addresses(url: &str) -> Result<Vec<PgConnectOptions>, &'static str> {
     each_host(url)?.iter().map(|url| address(url)).collect()
 }
 
+/// Where the servers are, for people: neither user nor password.
+pub fn place(url: &str) -> String {
+    let places = guarded_all(url).unwrap_or_default();
+    let hosts = places.iter().map(|place| format!("{}:{}", place.get_host(), place.get_port())).collect::<Vec<_>>();
+    if hosts.is_empty() { "of the URL".to_owned() } else { format!("at {}", hosts.join(", ")) }
+}
+
 pub(super) fn guarded_all(url: &str) -> Result<Vec<PgConnectOptions>, &'static str> {
     each_host(url)?.iter().map(|url| guarded(url)).collect()
 }

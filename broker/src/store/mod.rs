@@ -46,7 +46,7 @@ mod tx;
 pub mod waiting;
 mod writer;
 
-pub use address::{address, addresses};
+pub use address::{address, addresses, place};
 pub use connections::{Connection, Connections, Source};
 use data_keys::Keys;
 pub use data_keys::{Generation, Left};

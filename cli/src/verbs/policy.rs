@@ -22,7 +22,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use domain::claims::{Claims, Json};
-use domain::policy::{Ask, Explanation, Issuer, duration, explain};
+use domain::policy::{Ask, Explanation, Issuer, duration, explain, refused_before};
+use domain::refusal::Code;
+use time::OffsetDateTime;
 
 use crate::args::name_and_value;
 use crate::context::Context;
@@ -30,6 +32,7 @@ use crate::explanation::{Explanation as Shown, show as show_explanation};
 use crate::failure::{Failure, Result};
 use crate::input::read;
 use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, sample, typed};
+use crate::render::moment;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -174,7 +177,39 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
         .chain(ask.without.iter().map(String::as_str))
         .collect();
     explanation.notes = left_behind(issuer, &claims, &changed);
-    Ok(explanation)
+    if ask.token.is_some() {
+        explanation.notes.extend(expired(&claims, OffsetDateTime::now_utc()));
+    }
+    Ok(match before(issuer, &claims, ask.token.is_some()) {
+        Some((code, hint)) => explanation.refused_before(code, hint),
+        None => explanation,
+    })
+}
+
+/// What the broker would refuse before it asks the policy. Claims that were written by hand may leave out whose token it is and whom it
+/// was made for.
+fn before(issuer: &Issuer, claims: &Claims, whole: bool) -> Option<(Code, String)> {
+    if let Some(iss) = claims.text("iss").filter(|iss| *iss != issuer.url) {
+        return Some((Code::IssuerUnknown, format!("iss is {iss}, and {} is {}", issuer.name, issuer.url)));
+    }
+    if !whole && claims.get("aud").is_none() {
+        return None;
+    }
+    let there = |name: &str| claims.get(name).is_some_and(|value| *value != Json::Null);
+    let code = refused_before(issuer, claims, |name| !whole || there(name))?;
+    let hint = match code {
+        Code::AudienceMismatch => format!("{} takes tokens for {} only", issuer.name, issuer.audience),
+        _ => {
+            let lacks: Vec<&str> = issuer.kind.required().iter().map(AsRef::as_ref).filter(|name| !there(name)).collect();
+            format!("the token lacks {}, which {} requires", lacks.join(", "), issuer.name)
+        }
+    };
+    Some((code, hint))
+}
+
+fn expired(claims: &Claims, now: OffsetDateTime) -> Option<String> {
+    let at = OffsetDateTime::from_unix_timestamp(claims.get("exp").and_then(Json::as_int)?).ok()?;
+    (at < now).then(|| format!("the token expired at {}: the broker would refuse it now; this is what it would have said then", moment(at)))
 }
 
 /// Claims that would have changed with those that were, had the issuer made the token.

@@ -66,7 +66,7 @@ impl CaseOutcome {
         let problem = Problem::at(&self.place, "case-failed", message);
         let why = self.explanation.as_ref().map(|explanation| explanation.summary.clone());
         match why {
-            Some(why) => problem.help(format!("{why} `daypass policy explain --case` shows every condition")),
+            Some(why) => problem.help(format!("{why} `daypass policy explain --case \"{}\"` shows every condition", self.name)),
             None => problem,
         }
     }

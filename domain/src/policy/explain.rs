@@ -40,6 +40,21 @@ pub struct Explanation {
     pub notes: Vec<String>,
 }
 
+impl Explanation {
+    /// The broker would not have come as far as the rows; what they say is shown all the same.
+    #[must_use]
+    pub fn refused_before(mut self, code: Code, hint: String) -> Self {
+        self.hints = vec![hint];
+        if self.code.is_none() {
+            self.notes.push("the rows alone would allow it".to_owned());
+        }
+        self.outcome = "deny";
+        self.code = Some(code.as_str());
+        code.sentence().clone_into(&mut self.summary);
+        self
+    }
+}
+
 /// The rows of one role.
 #[derive(Clone, Debug, Serialize)]
 pub struct RoleTrace {

@@ -7,6 +7,7 @@
 mod check;
 mod coverage;
 mod decide;
+mod door;
 pub mod duration;
 mod evaluate;
 mod explain;
@@ -31,6 +32,7 @@ mod table;
 pub use check::{CaseOutcome, Report, check, run_cases};
 pub use coverage::{Coverage, RowCoverage, coverage};
 pub use decide::{Allowed, Ask, Planned, decide, decide_in_session, decide_role};
+pub use door::refused_before;
 pub use evaluate::Wanted;
 pub use explain::{
     ConditionTrace, CredentialTrace, Explanation, Limit, RoleTrace, RowTrace, SHADOW, VetoTrace, explain, explain_wanted,

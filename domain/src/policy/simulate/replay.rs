@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::claims::{Claims, Json};
+use crate::policy::door::refused_before;
 use crate::policy::evaluate::{Wanted, evaluate};
 use crate::policy::set::{Issuer, PolicySet, Role, Row};
 use crate::policy::{Allowed, Ask};
@@ -115,17 +116,8 @@ fn unverified(issuer: &Issuer, past: &Decision) -> Option<Code> {
     if past.asked.session_ends.is_some() {
         return None;
     }
-    let for_us = |audience: &Json| audience.as_str() == Some(issuer.audience.as_str());
-    let meant = match past.claims.get("aud") {
-        Some(Json::Array(audiences)) => matches!(audiences.as_slice(), [only] if for_us(only)),
-        Some(audience) => for_us(audience),
-        None => false,
-    };
-    if !meant {
-        return Some(Code::AudienceMismatch);
-    }
     let there = |name: &str| past.claims.get(name).is_some_and(|value| *value != Json::Null) || is_withheld(past, name);
-    (!issuer.kind.required().iter().all(|name| there(name))).then_some(Code::ClaimsIncomplete)
+    refused_before(issuer, &past.claims, there)
 }
 
 fn is_withheld(past: &Decision, claim: &str) -> bool {
