@@ -105,7 +105,12 @@ fn main() -> ExitCode {
 async fn run(context: &Context, verb: Verb) -> Result<u8> {
     let format = context.global.format;
     if matches!(format, Format::Sarif | Format::Github) && !matches!(verb, Verb::Policy(policies::Policy::Check(_))) {
-        return Err(Failure::usage("this verb writes text or JSON").fix("the other formats are those of `policy check`"));
+        return Err(Failure::usage("this verb writes no such format").fix("sarif and github are formats of `policy check`"));
+    }
+    let compares =
+        matches!(&verb, Verb::Policy(policies::Policy::Prove(_) | policies::Policy::Diff(_) | policies::Policy::Simulate(_)));
+    if format == Format::Markdown && !compares {
+        return Err(Failure::usage("this verb writes no Markdown").fix("`policy prove`, `policy diff` and `policy simulate` do"));
     }
     match verb {
         Verb::Exec(exec) => return exec::run(context, exec).await,

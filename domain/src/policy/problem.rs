@@ -88,9 +88,10 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
     let (mut near, mut begun) = (None, None);
     for name in known {
         let known = name.to_ascii_lowercase();
-        let found = (distance(&written, &known), name);
-        if found.0 <= slips && near.is_none_or(|nearest| found < nearest) {
-            near = Some(found);
+        if let Some(slips) = distance(&written, &known, slips)
+            && near.is_none_or(|nearest| (slips, name) < nearest)
+        {
+            near = Some((slips, name));
         }
         // `event` for `event_name`, `repo` for `repository`.
         let begins = written.len() >= 3 && (known.starts_with(&written) || written.starts_with(&known));
@@ -101,15 +102,23 @@ pub(crate) fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str
     near.map(|(_, name)| name).or(begun)
 }
 
-/// How many letters must be put in, taken out, replaced or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
+/// How many letters must be put in, taken out, replaced or swapped with their neighbour, when they are `most` or fewer. What lies
+/// further apart is not counted out: sets may hold thousands of names that are not there.
+fn distance(a: &str, b: &str, most: usize) -> Option<usize> {
     let b: Vec<char> = b.chars().collect();
+    if a.chars().count().abs_diff(b.len()) > most {
+        return None;
+    }
     let mut before: Vec<usize> = Vec::new();
     let mut row: Vec<usize> = (0..=b.len()).collect();
     let mut last = None;
     for (i, x) in a.chars().enumerate() {
         let mut next = vec![i + 1];
         for (j, y) in b.iter().enumerate() {
+            if i.abs_diff(j) > most {
+                next.push(usize::MAX / 2);
+                continue;
+            }
             let cell = |row: &[usize], at: usize| row.get(at).copied().unwrap_or(usize::MAX / 2);
             let mut least = (cell(&row, j) + usize::from(x != *y)).min(cell(&row, j + 1) + 1).min(cell(&next, j) + 1);
             if j > 0 && last == Some(*y) && b.get(j - 1) == Some(&x) {
@@ -117,8 +126,11 @@ fn distance(a: &str, b: &str) -> usize {
             }
             next.push(least);
         }
+        if next.iter().min().is_none_or(|least| *least > most) {
+            return None;
+        }
         before = std::mem::replace(&mut row, next);
         last = Some(x);
     }
-    row.last().copied().unwrap_or(0)
+    row.last().copied().filter(|slips| *slips <= most)
 }

@@ -58,12 +58,21 @@ pub struct Outcome {
     pub failed: u64,
     /// One of the failures, for the message.
     failure: Option<String>,
+    /// One of the refusals, in the broker's words.
+    pub refusal: Option<String>,
 }
 
 impl Outcome {
     fn empty() -> Result<Self> {
         let histogram = || Histogram::new_with_bounds(1, 60_000_000, 3);
-        Ok(Self { elapsed: Duration::ZERO, accepted: histogram()?, refused: histogram()?, failed: 0, failure: None })
+        Ok(Self {
+            elapsed: Duration::ZERO,
+            accepted: histogram()?,
+            refused: histogram()?,
+            failed: 0,
+            failure: None,
+            refusal: None,
+        })
     }
 
     /// Answers 200 in a second.
@@ -76,13 +85,21 @@ impl Outcome {
         self.accepted.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
+    /// A quantile of the latency of all requests, in milliseconds: one that was refused never got what it asked for.
+    pub fn quantile_of_all(&self, quantile: f64) -> f64 {
+        let all = self.accepted.len() + self.refused.len();
+        let of_accepted = quantile * all as f64 / (self.accepted.len() as f64).max(1.0);
+        if of_accepted > 1.0 { PATIENCE.as_secs_f64() * 1_000.0 } else { self.quantile(of_accepted) }
+    }
+
     /// Fails if anything but `200` was answered.
     pub fn all_accepted(self) -> Result<Self> {
         if self.failed + self.refused.len() > 0 {
             bail!(
-                "{} of {} requests were refused and {} failed{}",
+                "{} of {} requests were refused{} and {} failed{}",
                 self.refused.len(),
                 self.accepted.len() + self.refused.len() + self.failed,
+                self.refusal.map(|refusal| format!(" ({refusal})")).unwrap_or_default(),
                 self.failed,
                 self.failure.map(|failure| format!(", one with: {failure}")).unwrap_or_default()
             );
@@ -106,6 +123,7 @@ impl Outcome {
         self.refused.add(&other.refused)?;
         self.failed += other.failed;
         self.failure = self.failure.take().or_else(|| other.failure.clone());
+        self.refusal = self.refusal.take().or_else(|| other.refusal.clone());
         Ok(())
     }
 
@@ -113,7 +131,10 @@ impl Outcome {
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         match status {
             Ok(200) => self.accepted.saturating_record(micros),
-            Ok(429 | 503) => self.refused.saturating_record(micros),
+            Ok(429 | 503) => {
+                self.refused.saturating_record(micros);
+                self.refusal.get_or_insert_with(|| String::from_utf8_lossy(body).into_owned());
+            }
             Ok(status) => {
                 self.failed += 1;
                 self.failure = Some(format!("{status}: {}", String::from_utf8_lossy(body)));

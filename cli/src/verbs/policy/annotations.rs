@@ -7,6 +7,7 @@ use domain::policy::{Finding, Severity};
 
 use super::check::Checked;
 use crate::deliver::github::escape;
+use crate::render::clean;
 
 /// One line for each finding that nobody accepted.
 pub(super) fn all(checked: &Checked) -> String {
@@ -36,6 +37,7 @@ fn one(folder: &Path, finding: &Finding) -> String {
         None => message.clone(),
     };
     let (line, end) = (place.line, place.end_line);
+    let message = message.lines().map(clean).collect::<Vec<_>>().join("\n");
     format!("::{word} file={file},line={line},endLine={end}{columns},title={}::{}", property(rule), escape(&message).as_str())
 }
 
@@ -64,7 +66,7 @@ mod tests {
         assert_eq!(
             one(Path::new("p"), &finding),
             "::notice file=p/a%2Cb%3A%3Ac%0A%3A%3Aerror%3A%3Ax.toml,line=2,endLine=2,col=3,endColumn=9,title=toml\
-             ::100%25%0D%0A::error::no%0Aline"
+             ::100%25%0A::error::no%0Aline"
         );
     }
 }

@@ -8,7 +8,7 @@ use domain::policy::{Diff, Difference, Moved, Now, SourceFile, diff};
 use serde::Serialize;
 
 use super::load::loaded;
-use super::revision::read_revision;
+use super::revision::{is_revision, read_revision};
 use super::tokens;
 use crate::args::Format;
 use crate::context::Context;
@@ -55,11 +55,16 @@ pub(super) fn run(context: &Context, ask: &Compare) -> Result<u8> {
 /// Files, and what to call them.
 type Source = (Vec<SourceFile>, String);
 
-/// The old set and the new one. A folder is meant before a revision of the same name.
+/// The old set and the new one. A name that is both a folder and a revision is not guessed: whoever writes to a repository could put a
+/// folder in the way of the branch that a change is compared with.
 fn sets(old: &str, folder: &Path) -> Result<(Source, Source)> {
     let at = |revision: &str| Ok((read_revision(folder, revision)?, format!("at {revision}")));
     let here = |folder: &Path| Ok((read_folder(folder)?, folder.display().to_string()));
     if Path::new(old).is_dir() {
+        if !old.starts_with(['.', '/']) && is_revision(folder, old) {
+            return Err(Failure::usage(format!("{old} is a folder and a git revision"))
+                .fix(format!("write ./{old} for the folder, or the whole name of the revision, such as refs/remotes/{old}")));
+        }
         return Ok((here(Path::new(old))?, here(folder)?));
     }
     if old.contains("...") {

@@ -45,7 +45,7 @@ fn text(proofs: &[Proof], set: &PolicySet, folder: &Path) -> String {
     let width = proofs.iter().map(|proof| clean(&proof.invariant).chars().count()).max().unwrap_or(0);
     for proof in proofs {
         let (name, kind) = (clean(&proof.invariant), format!("{} {}", clean(&proof.issuer), proof.bound));
-        let place = format!("{}:{}", folder.join(&proof.place.file).display(), proof.place.line);
+        let place = clean(&format!("{}:{}", folder.join(&proof.place.file).display(), proof.place.line));
         match &proof.outcome {
             Outcome::Holds { rows, note } => {
                 let _ = writeln!(text, "{GOOD}✓{GOOD:#} {name:width$}  {FAINT}{kind}, {}{FAINT:#}", count(*rows, "row"));
@@ -84,13 +84,13 @@ fn text(proofs: &[Proof], set: &PolicySet, folder: &Path) -> String {
 }
 
 fn broken(proof: &Proof, shown: &Counterexample, folder: &Path, text: &mut String) {
-    let place = folder.join(&shown.place.file);
+    let place = clean(&folder.join(&shown.place.file).display().to_string());
     let rehearsed = if shown.rehearsed { " (in shadow)" } else { "" };
     let _ = writeln!(
         text,
         "  {STRONG}{}{STRONG:#}{rehearsed} {FAINT}{}:{}{FAINT:#}\n    {} and so lets in:",
         clean(&shown.role),
-        place.display(),
+        place,
         shown.place.line,
         clean(&shown.because)
     );

@@ -28,14 +28,17 @@ pub(super) fn read_revision(folder: &Path, revision: &str) -> Result<Vec<SourceF
     let mut files = Vec::new();
     for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
         let Some((about, path)) = entry.split_once('\t') else { continue };
-        let hidden = path.split('/').any(|part| part.starts_with('.'));
-        if hidden || Path::new(path).extension().is_none_or(|extension| extension != "toml") {
+        if path.split('/').any(|part| part.starts_with('.')) {
             continue;
         }
         let mut about = about.split(' ');
         let (mode, blob) = (about.next().unwrap_or_default(), about.nth(1).unwrap_or_default());
+        // A link or a submodule may be a folder with more of the set in it, which a folder on disk is read through.
         if !mode.starts_with("100") {
             return Err(Failure::usage(format!("{path} is no plain file at {revision}")).fix("compare two folders instead"));
+        }
+        if Path::new(path).extension().is_none_or(|extension| extension != "toml") {
+            continue;
         }
         files.push(SourceFile { path: path.to_owned(), text: text(git(folder, &["cat-file", "blob", blob])?)? });
     }
@@ -47,8 +50,18 @@ pub(super) fn read_revision(folder: &Path, revision: &str) -> Result<Vec<SourceF
     Ok(files)
 }
 
+/// Whether git knows a commit by that name.
+pub(super) fn is_revision(folder: &Path, name: &str) -> bool {
+    git(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]).is_ok()
+}
+
 fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
-    let output = Command::new("git").current_dir(folder).env("LC_ALL", "C").arg("--no-pager").args(arguments).output();
+    let mut command = Command::new("git");
+    // A hook of git's names its own repository in these; the one of the folder is meant.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX"] {
+        command.env_remove(name);
+    }
+    let output = command.current_dir(folder).env("LC_ALL", "C").arg("--no-pager").args(arguments).output();
     let output = output.map_err(|error| {
         Failure::local("git cannot be started").because(&error).fix("install git, or name two folders to compare them")
     })?;
@@ -105,6 +118,11 @@ mod tests {
             make(root.path(), &["commit", "--quiet", "-m", "two"]);
             assert!(read_revision(&policies, "HEAD").expect_err("a link").title.contains("no plain file"));
             assert!(read_revision(&policies, "HEAD~1").is_ok());
+            std::fs::remove_file(policies.join("link.toml")).expect("removed");
+            std::os::unix::fs::symlink("../elsewhere", policies.join("teams")).expect("linked");
+            make(root.path(), &["add", "-A"]);
+            make(root.path(), &["commit", "--quiet", "-m", "three"]);
+            assert!(read_revision(&policies, "HEAD").expect_err("a linked folder").title.contains("teams is no plain file"));
         }
     }
 }

@@ -66,14 +66,22 @@ pub(super) fn quoted(text: &str) -> String {
 
 /// Text of a Markdown page, as code, that ends neither the code nor a cell of a table.
 pub(super) fn code(text: &str) -> String {
-    let text = clean(text).replace('`', "'").replace('|', "\\|");
-    if text.is_empty() { "—".to_owned() } else { format!("`{text}`") }
+    let text = clean(text).replace('|', "\\|");
+    let longest = text.split(|sign| sign != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    match (text.is_empty(), longest) {
+        (true, _) => "—".to_owned(),
+        (false, 0) => format!("{fence}{text}{fence}"),
+        (false, _) => format!("{fence} {text} {fence}"),
+    }
 }
 
-/// Text of a Markdown page that is no markup, whatever it holds.
+/// Text of a Markdown page that is no markup, whatever it holds. What would be read as a mention or a link even so is broken by a
+/// space of no width.
 pub(super) fn plain(text: &str) -> String {
     let mut escaped = String::new();
-    for sign in clean(text).chars() {
+    let text = clean(text).replace('@', "@\u{200b}").replace("://", ":\u{200b}//").replace("www.", "www\u{200b}.");
+    for sign in text.chars() {
         if sign.is_ascii_punctuation()
             && !matches!(sign, '.' | ',' | ':' | ';' | '-' | '(' | ')' | '/' | '=' | '"' | '\'' | '{' | '}')
         {
@@ -116,7 +124,10 @@ mod tests {
 
     #[test]
     fn markdown_cannot_be_broken_out_of() {
-        assert_eq!(code("a`|b\u{1b}"), "`a'\\|b\u{fffd}`");
-        assert_eq!(plain("<b>[x](y)* `z` | @acme"), "\\<b\\>\\[x\\](y)\\* \\`z\\` \\| \\@acme");
+        assert_eq!(code("refs/heads/main"), "`refs/heads/main`");
+        assert_eq!(code("a`|b\u{1b}"), "`` a`\\|b\u{fffd} ``");
+        assert_eq!(code("x|y\n@everyone"), "`x\\|y\u{fffd}@everyone`");
+        assert_eq!(plain("<b>[x](y)* `z` | @acme"), "\\<b\\>\\[x\\](y)\\* \\`z\\` \\| \\@\u{200b}acme");
+        assert_eq!(plain("see https://x.example or www.x.example"), "see https:\u{200b}//x.example or www\u{200b}.x.example");
     }
 }

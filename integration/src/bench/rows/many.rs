@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use domain::audit::{Kind, Record};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -102,10 +102,11 @@ async fn fill(database: &mut PgConnection, count: u32) -> Result<()> {
 /// Exchanges at a steady rate, in peace and while leases end.
 async fn bursts(ground: &Ground, broker: &Broker, database: &mut PgConnection, plan: Plan, rate: f64) -> Result<Row> {
     let (mut calm, mut busy, mut took) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut refused, mut refusal) = (0, None);
     // Long enough for all of it to be written off meanwhile.
     let time = plan.time * 4;
     for _ in 0..plan.repeats {
-        calm.push(steady(ground, broker, plan, rate, time).await?.quantile(0.99));
+        calm.push(steady(ground, broker, plan, rate, time).await.context("in peace")?.quantile(0.99));
         let ending = format!(
             "update daypass.leases set due_at = clock_timestamp() + interval '500 ms' where id in (
                  select id from daypass.leases where state = 'passive' order by due_at limit {})",
@@ -117,13 +118,20 @@ async fn bursts(ground: &Ground, broker: &Broker, database: &mut PgConnection, p
         let begun = Instant::now();
         let target = ground.target(broker.native, false)?;
         let (load, over) = tokio::join!(open(&target, &requests, plan.crowd.min(256), rate), written_off(database, begun));
-        busy.push(load?.all_accepted()?.quantile(0.99));
+        let load = load?.none_failed()?;
+        refused += load.refused.len();
+        refusal = refusal.or_else(|| load.refusal.clone());
+        busy.push(load.quantile_of_all(0.99));
         took.push(over?.as_secs_f64());
     }
     let ratios: Vec<f64> = busy.iter().zip(&calm).map(|(busy, calm)| busy / calm.max(0.001)).collect();
     let row = Row::new("18b", "p99 while many leases end", &ratios, Unit::Times, Bound::AtMost(1.5), Bound::AtMost(1.1));
+    let refused = match refusal {
+        Some(refusal) => format!(", {refused} refused ({refusal})"),
+        None => String::new(),
+    };
     Ok(row.told(
-        format!("{:.1} ms; {} written off in {:.0} s", median(&busy), plan.burst, median(&took)),
+        format!("{:.1} ms; {} written off in {:.0} s{refused}", median(&busy), plan.burst, median(&took)),
         format!("own p99 in peace, at {}: {:.1} ms", per_second(rate), median(&calm)),
     ))
 }
