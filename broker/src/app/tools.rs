@@ -137,10 +137,9 @@ fn refusals() -> String {
 
 async fn open(config: &Config) -> Result<(System, Store)> {
     let (system, clock) = System::real();
-    let store =
-        Store::connect(&config.database, seal(&config.seal)?, system.clone())
-            .await
-            .with_context(|| format!("the database {} cannot be used", store::place(&config.database.url)))?;
+    let store = Store::connect(&config.database, seal(&config.seal)?, system.clone())
+        .await
+        .with_context(|| format!("the database {} cannot be used", store::place(&config.database.url)))?;
     clock.follow(&store.database_time().await?);
     Ok((system, store))
 }

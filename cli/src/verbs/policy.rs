@@ -16,6 +16,7 @@ mod snippet;
 mod suggest;
 mod test;
 mod tokens;
+mod unread;
 mod versions;
 
 use std::path::PathBuf;
@@ -209,7 +210,9 @@ fn before(issuer: &Issuer, claims: &Claims, whole: bool) -> Option<(Code, String
 
 fn expired(claims: &Claims, now: OffsetDateTime) -> Option<String> {
     let at = OffsetDateTime::from_unix_timestamp(claims.get("exp").and_then(Json::as_int)?).ok()?;
-    (at < now).then(|| format!("the token expired at {}: the broker would refuse it now; this is what it would have said then", moment(at)))
+    (at < now).then(|| {
+        format!("the token expired at {}: the broker would refuse it now; this is what it would have said then", moment(at))
+    })
 }
 
 /// Claims that would have changed with those that were, had the issuer made the token.

@@ -12,7 +12,8 @@ use crate::render::count;
 /// The set in a folder.
 pub(super) fn folder(folder: &Path) -> Result<PolicySet> {
     let name = folder.display().to_string();
-    loaded(read_folder(folder)?, &name).map_err(|failure| failure.fix(format!("see them all with `daypass policy check {}`", quoted(&name))))
+    loaded(read_folder(folder)?, &name)
+        .map_err(|failure| failure.fix(format!("see them all with `daypass policy check {}`", quoted(&name))))
 }
 
 /// The set that the files make.
