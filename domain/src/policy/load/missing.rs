@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Known;
 use crate::policy::problem::{Place, Problem};
 use crate::policy::set::{Case, Expect, Role};
 use crate::refusal::Code;
@@ -18,10 +19,11 @@ pub(super) struct Missing {
 }
 
 /// Issuers that rows, invariants and cases name.
-pub(super) fn issuers<'k>(missing: &[Missing], known: impl Iterator<Item = &'k str> + Clone, report: &dyn Fn(Problem)) {
+pub(super) fn issuers(missing: &[Missing], issuers: &BTreeMap<String, Known>, report: &dyn Fn(Problem)) {
+    let known = || issuers.keys().map(String::as_str);
     let names = by_name(missing.iter().map(|missing| (missing.name.as_str(), missing)));
     let first = missing.iter().map(|missing| &missing.place).min();
-    if let (None, Some(first)) = (known.clone().next(), first) {
+    if let (None, Some(first)) = (known().next(), first) {
         let names: Vec<String> = names.keys().map(|name| name.escape_debug().to_string()).collect();
         let message = format!("no issuer is defined, and {}", name(missing.len(), "place", "one"));
         let help = format!("define `[issuer.NAME]` with kind, url and audience in a .toml file; named are {}", names.join(", "));
@@ -30,7 +32,7 @@ pub(super) fn issuers<'k>(missing: &[Missing], known: impl Iterator<Item = &'k s
     for (written, places) in names {
         let there_is_none = format!("there is no issuer `{}`", written.escape_debug());
         let problem = |missing: &Missing, message| {
-            report(Problem::at(&missing.place, "unknown-issuer", message).nearest(written, known.clone()));
+            report(Problem::at(&missing.place, "unknown-issuer", message).nearest(written, known()));
         };
         match places.as_slice() {
             [first, .., _] if places.len() > EACH => {

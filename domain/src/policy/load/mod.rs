@@ -115,7 +115,7 @@ fn read(files: &[SourceFile], problems: &RefCell<Vec<Problem>>) -> Parts {
     }
     let report = |problem: Problem| problems.borrow_mut().push(problem);
     if !torn {
-        missing::issuers(&context.missing.into_inner(), known.keys().map(String::as_str), &report);
+        missing::issuers(&context.missing.into_inner(), &known, &report);
         missing::roles(&parts.cases, &parts.roles, &report);
     }
     rules::names(&parts, torn, &report);
