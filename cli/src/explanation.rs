@@ -1,7 +1,9 @@
 //! An explanation as the domain writes it, made here or sent by a broker, for people to read.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
+use domain::policy::duration;
 use domain::wire::RecordedDecision;
 use serde::{Deserialize, Serialize};
 
@@ -107,11 +109,12 @@ impl Explanation {
         let style = if self.code.is_none() { GOOD } else { BAD };
         let code = self.code.as_ref().map_or_else(String::new, |code| format!(" {}", clean(code)));
         let _ = writeln!(text, "{style}{}{code}{style:#}: {}", clean(&self.outcome), clean(&self.summary));
-        for hint in &self.hints {
-            let _ = writeln!(text, "  {STRONG}hint{STRONG:#}  {}", clean(hint));
-        }
+        // What is nearly right says more than what is true of the token anyway.
         for miss in &self.near_misses {
             let _ = writeln!(text, "  {STRONG}near{STRONG:#}  {}", clean(miss));
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "  {STRONG}hint{STRONG:#}  {}", clean(hint));
         }
         for note in &self.notes {
             let _ = writeln!(text, "  {STRONG}note{STRONG:#}  {}", clean(note));
@@ -171,12 +174,12 @@ impl Credential {
                 let _ = write!(text, ": {BAD}{}{BAD:#}", clean(problem));
             }
             (None, Some(seconds), Some(by)) => {
-                let _ = write!(text, ": {seconds} s, limited by {}", clean(by));
+                let _ = write!(text, ": {}, limited by {}", lasting(seconds), clean(by));
                 let others: Vec<String> = self
                     .limits
                     .iter()
                     .filter(|limit| limit.by != *by)
-                    .map(|limit| format!("{} {} s", clean(&limit.by), limit.seconds))
+                    .map(|limit| format!("{} {}", clean(&limit.by), lasting(limit.seconds)))
                     .collect();
                 if !others.is_empty() {
                     let _ = write!(text, " {FAINT}({}){FAINT:#}", others.join(", "));
@@ -186,6 +189,10 @@ impl Credential {
         }
         text.push('\n');
     }
+}
+
+fn lasting(seconds: u64) -> String {
+    duration::print(Duration::from_secs(seconds))
 }
 
 fn actual(value: Option<&str>) -> String {

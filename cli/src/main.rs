@@ -129,3 +129,28 @@ async fn run(context: &Context, verb: Verb) -> Result<u8> {
     }
     Ok(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory as _};
+
+    use super::Cli;
+
+    /// What can be written and has no word of help.
+    fn silent(command: &Command) -> Vec<String> {
+        let options = command.get_arguments().filter(|option| !option.is_hide_set() && option.get_help().is_none());
+        let mut found: Vec<String> = options.map(|option| format!("{} {option}", command.get_name())).collect();
+        for verb in command.get_subcommands() {
+            if verb.get_about().is_none() {
+                found.push(verb.get_name().to_owned());
+            }
+            found.extend(silent(verb).into_iter().map(|option| format!("{} {option}", command.get_name())));
+        }
+        found
+    }
+
+    #[test]
+    fn every_verb_and_every_option_says_what_it_is_for() {
+        assert_eq!(silent(&Cli::command()), Vec::<String>::new());
+    }
+}

@@ -26,6 +26,7 @@ pub enum Command {
         /// Where its keys and certificates are kept.
         #[arg(long)]
         dir: PathBuf,
+        /// Where it listens.
         #[arg(long, default_value = "127.0.0.1:8443")]
         listen: SocketAddr,
         /// The host name in its URLs; more of them only go into the certificate.
@@ -34,10 +35,13 @@ pub enum Command {
     },
     /// Print a token signed by the issuer kept in a directory.
     Token {
+        /// The directory of an issuer that was started by `daypass-broker dev issuer --dir DIR`.
         #[arg(long)]
         dir: PathBuf,
+        /// Whose token it is to look like.
         #[arg(long, value_enum)]
         kind: Kind,
+        /// Whom the token is for; as with the CI system itself unless told.
         #[arg(long)]
         audience: Option<String>,
         /// `name=text`, or `name:=json` for numbers, lists and null (which leaves the claim out).
@@ -46,6 +50,7 @@ pub enum Command {
     },
     /// Print what a job on GitHub finds in its environment to ask for tokens, as JSON.
     Job {
+        /// As for `token`.
         #[arg(long)]
         dir: PathBuf,
         /// As for `token`.
@@ -54,15 +59,19 @@ pub enum Command {
     },
     /// Write a server certificate of the directory's authority to OUT.pem and OUT.key, and a copy of the authority's to ca.pem.
     Certificate {
+        /// Where the authority is kept; it is made if there is none.
         #[arg(long)]
         dir: PathBuf,
+        /// The files to write, without their endings.
         #[arg(long)]
         out: PathBuf,
+        /// A host name or address of the server; may be given several times.
         #[arg(long = "name", required = true)]
         names: Vec<String>,
     },
     /// Make random secrets (32 bytes, in hexadecimal), each in files of its own, unless they are there already.
     Secrets {
+        /// Where the files go.
         #[arg(long)]
         dir: PathBuf,
         /// One secret: the files it goes to, separated by commas. A file is its owner's alone unless `:public` follows it.
@@ -71,13 +80,16 @@ pub enum Command {
     },
     /// Run a private PostgreSQL in the foreground; prints one JSON line when it answers.
     Postgres {
+        /// Where its data is kept.
         #[arg(long)]
         dir: PathBuf,
+        /// The port on 127.0.0.1; a free one unless told.
         #[arg(long)]
         port: Option<u16>,
         /// Where initdb and postgres are.
         #[arg(long, env = "PG_BINDIR")]
         pg_bindir: Option<PathBuf>,
+        /// Whether what is committed outlives a crash of the machine.
         #[arg(long, value_enum, default_value = "full")]
         durability: Durability,
         /// A setting of the server, `name=value`.

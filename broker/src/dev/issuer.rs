@@ -86,7 +86,12 @@ impl Issuer {
     /// Opens an issuer that was opened before, from its directory alone, to sign tokens beside the one that serves.
     pub fn reopen(system: &System, dir: &Path) -> Result<Self> {
         let path = dir.join(DESCRIPTION);
-        let Some(text) = files::read(&path)? else { bail!("no issuer has been started in {}", dir.display()) };
+        let Some(text) = files::read(&path)? else {
+            bail!(
+                "no issuer has been started in {dir}; start one with `daypass-broker dev issuer --dir {dir}`",
+                dir = dir.display()
+            )
+        };
         let description: Description = serde_json::from_str(&text).with_context(|| format!("{} is damaged", path.display()))?;
         Self::with_keys(system, dir, &description.base)
     }

@@ -27,11 +27,13 @@ pub(crate) struct List {
     /// Only records of this kind, such as exchange.granted
     #[arg(long)]
     kind: Option<String>,
-    #[arg(long)]
+    /// Only tokens of this issuer, by its name in the policy set
+    #[arg(long, value_name = "NAME")]
     issuer: Option<String>,
     /// Only this project, by its immutable id or its name
     #[arg(long)]
     project: Option<String>,
+    /// Only what was asked for or had as this role
     #[arg(long)]
     role: Option<String>,
     /// Only refusals of this code

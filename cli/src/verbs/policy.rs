@@ -16,6 +16,7 @@ mod snippet;
 mod suggest;
 mod test;
 mod tokens;
+mod unread;
 mod versions;
 
 use std::path::PathBuf;
@@ -33,6 +34,7 @@ use crate::failure::{Failure, Result};
 use crate::input::read;
 use crate::policy::{claims_of_json, claims_of_token, issuer, json_of, known, sample, typed};
 use crate::render::moment;
+use crate::session::now;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
@@ -178,7 +180,7 @@ fn answer(mut ask: Explain) -> Result<Explanation> {
         .collect();
     explanation.notes = left_behind(issuer, &claims, &changed);
     if ask.token.is_some() {
-        explanation.notes.extend(expired(&claims, OffsetDateTime::now_utc()));
+        explanation.notes.extend(expired(&claims, now()));
     }
     Ok(match before(issuer, &claims, ask.token.is_some()) {
         Some((code, hint)) => explanation.refused_before(code, hint),
@@ -197,12 +199,11 @@ fn before(issuer: &Issuer, claims: &Claims, whole: bool) -> Option<(Code, String
     }
     let there = |name: &str| claims.get(name).is_some_and(|value| *value != Json::Null);
     let code = refused_before(issuer, claims, |name| !whole || there(name))?;
-    let hint = match code {
-        Code::AudienceMismatch => format!("{} takes tokens for {} only", issuer.name, issuer.audience),
-        _ => {
-            let lacks: Vec<&str> = issuer.kind.required().iter().map(AsRef::as_ref).filter(|name| !there(name)).collect();
-            format!("the token lacks {}, which {} requires", lacks.join(", "), issuer.name)
-        }
+    let hint = if code == Code::AudienceMismatch {
+        format!("{} takes tokens for {} only", issuer.name, issuer.audience)
+    } else {
+        let lacks: Vec<&str> = issuer.kind.required().iter().map(AsRef::as_ref).filter(|name| !there(name)).collect();
+        format!("the token lacks {}, which {} requires", lacks.join(", "), issuer.name)
     };
     Some((code, hint))
 }

@@ -17,6 +17,8 @@ use crate::failure::{Failure, Result};
 use crate::input::{Input, STANDARD_INPUT, read};
 use crate::render::moment;
 
+const AT: &str = "Where it lies, mount first: what a policy without `mount` calls shop/registry is secret/shop/registry";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Secret {
     /// Write a new version: a JSON object, read from standard input or a file
@@ -25,17 +27,17 @@ pub(crate) enum Secret {
     Get(Get),
     /// List what lies directly below a path
     List {
-        #[arg(value_name = "MOUNT[/PATH]")]
+        #[arg(value_name = "MOUNT[/PATH]", help = AT)]
         at: SecretPath,
     },
     /// List the versions of a secret, without its values
     History {
-        #[arg(value_name = "MOUNT/PATH")]
+        #[arg(value_name = "MOUNT/PATH", help = AT)]
         at: SecretPath,
     },
     /// Make an earlier version the newest again
     Rollback {
-        #[arg(value_name = "MOUNT/PATH")]
+        #[arg(value_name = "MOUNT/PATH", help = AT)]
         at: SecretPath,
         /// The version whose values are wanted back
         #[arg(long, value_name = "VERSION")]
@@ -47,7 +49,7 @@ pub(crate) enum Secret {
 
 #[derive(Args, Debug)]
 pub(crate) struct Put {
-    #[arg(value_name = "MOUNT/PATH")]
+    #[arg(value_name = "MOUNT/PATH", help = AT)]
     at: SecretPath,
     /// Where the JSON object stands, instead of standard input
     #[arg(long, value_name = "FILE")]
@@ -62,7 +64,7 @@ pub(crate) struct Put {
 
 #[derive(Args, Debug)]
 pub(crate) struct Get {
-    #[arg(value_name = "MOUNT/PATH")]
+    #[arg(value_name = "MOUNT/PATH", help = AT)]
     at: SecretPath,
     /// The version; the newest unless told
     #[arg(long)]
@@ -74,7 +76,7 @@ pub(crate) struct Get {
 
 #[derive(Args, Debug)]
 pub(crate) struct Delete {
-    #[arg(value_name = "MOUNT/PATH")]
+    #[arg(value_name = "MOUNT/PATH", help = AT)]
     at: SecretPath,
     /// Which versions, separated by commas; the newest unless told
     #[arg(long, value_delimiter = ',')]

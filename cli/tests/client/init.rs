@@ -39,6 +39,9 @@ fn a_token_makes_a_sound_set_that_is_never_put_over_another() {
     assert!(made.ok().contains("ship.toml"));
     let sound = check(&job, "set");
     assert_eq!(sound.code, Some(0), "{}{}", sound.stdout, sound.stderr);
+    let set = job.path("set");
+    let tested = Ran::of(&mut job.bare(&["policy", "test", set.to_str().expect("text"), "--coverage", "--strict"]));
+    assert_eq!(tested.code, Some(0), "{}{}", tested.stdout, tested.stderr);
     let text = std::fs::read_to_string(job.path("set/ship.toml")).expect("read");
     assert!(text.contains("repository_id       = \"637712\"") && text.contains("# acme/shop"), "{text}");
     let explained = Ran::of(&mut job.bare(&[
@@ -68,7 +71,9 @@ fn a_token_that_should_stay_out_makes_nothing() {
     assert_eq!(ran.code, Some(2));
     assert!(ran.stderr.contains("pull-request-target") && !job.path("set").exists(), "{}", ran.stderr);
     let outside = token(&job, |_| {});
-    assert_eq!(init(&job, "set", &["--from-token", &outside, "--role", "../../escape"]).code, Some(2));
+    let ran = init(&job, "set", &["--from-token", &outside, "--role", "../../escape"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("cannot name a role") && ran.stderr.contains("lower-case letters"), "{}", ran.stderr);
     assert!(!job.path("set").exists());
     assert_eq!(init(&job, "set", &[]).code, Some(2), "it needs something to start from");
 }

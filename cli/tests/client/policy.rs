@@ -58,6 +58,7 @@ fn explains_a_typical_token_with_changes() {
     let allowed = ask(&["--claim", "environment=production"]);
     assert_eq!(allowed.code, Some(0), "{}{}", allowed.stdout, allowed.stderr);
     assert!(allowed.stdout.starts_with("allow"), "{}", allowed.stdout);
+    assert!(allowed.stdout.contains(": 30m, limited by role ("), "times are told in one form: {}", allowed.stdout);
     let denied = ask(&["--claim", "environment=production", "--claim", "ref=refs/heads/mian"]);
     assert_eq!(denied.code, Some(1));
     assert!(denied.stdout.contains("no  ref") && denied.stdout.contains("refs/heads/mian"), "{}", denied.stdout);
@@ -88,4 +89,38 @@ fn explains_cases_tokens_and_claims() {
     let unknown = Ran::of(&mut job.bare(&["policy", "explain", &folder, "--token", token.to_str().expect("text")]));
     assert_eq!(unknown.code, Some(2));
     assert!(unknown.stderr.contains("https://ci"), "{}", unknown.stderr);
+}
+
+#[test]
+fn a_file_with_another_ending_is_named_where_the_set_lacks_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let set = folder.path().join("policies");
+    for below in ["", "cases", "schema"] {
+        std::fs::create_dir_all(set.join(below)).expect("made");
+        for file in Path::new(&starter()).join(below).read_dir().expect("a folder") {
+            let file = file.expect("a file");
+            if file.path().is_file() {
+                std::fs::copy(file.path(), set.join(below).join(file.file_name())).expect("copied");
+            }
+        }
+    }
+    let check = || offline(&["policy", "check", set.to_str().expect("text")]);
+    assert_eq!(check().code, Some(0));
+    std::fs::write(set.join("notes.md"), "No policy, though it speaks of `[role.x]`.\n").expect("written");
+    std::fs::rename(set.join("shop.toml"), set.join("shop.tml")).expect("renamed");
+    let ran = check();
+    assert_eq!(ran.code, Some(1));
+    let note = ran.stdout.lines().find(|line| line.starts_with("note: not read")).expect("a note");
+    assert!(note.ends_with("/shop.tml") && !note.contains("notes.md") && !note.contains("policy.json"), "{note}");
+    assert!(ran.stdout.matches("error[").count() <= 4, "{}", ran.stdout);
+}
+
+#[test]
+fn the_name_that_was_meant_comes_before_what_is_true_of_any_token() {
+    let folder = starter();
+    let ran = offline(&["policy", "explain", &folder, "--issuer", "github", "--role", "shop-deploy-prd"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    let told = ran.stdout.lines().nth(1).expect("a second line");
+    assert!(told.starts_with("  near") && told.contains("did you mean `shop-deploy-prod`?"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("  hint"), "{}", ran.stdout);
 }

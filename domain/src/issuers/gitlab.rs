@@ -184,7 +184,7 @@ impl Kind for GitLab {
     }
 
     fn starters(&self) -> &'static [&'static str] {
-        &["namespace_id", "project_id", "ref", "ref_type", "ref_protected", "pipeline_source", "environment"]
+        &["namespace_id", "project_id", "ref_path", "ref_protected", "pipeline_source", "environment"]
     }
 
     fn vetoes(&self) -> &[Veto] {

@@ -2,13 +2,17 @@
 //!
 //! A row is exercised when a case that passes is let in by it. A condition is exercised when a case that passes is kept out
 //! by it alone: every other condition of the row holds and no veto strikes, so that without it the case would come out otherwise.
+//! What a veto asks for anyway keeps no token out alone, and needs no case.
 
 use serde::Serialize;
 
 use super::check::CaseOutcome;
+use super::pattern::Condition;
 use super::problem::Place;
 use super::set::{Case, Expect, PolicySet, Role, Row};
-use crate::claims::Claims;
+use crate::claims::{Claims, Json};
+use crate::issuers::issuer::Veto;
+use crate::issuers::rule::Is;
 
 /// What the cases exercise.
 #[derive(Clone, Debug, Serialize)]
@@ -55,10 +59,12 @@ pub fn coverage(set: &PolicySet, outcomes: &[CaseOutcome]) -> Coverage {
 
 fn covered(set: &PolicySet, role: &Role, at: usize, row: &Row, cases: &[&(&Case, Claims)]) -> RowCoverage {
     let mut allowed_by = 0;
-    let mut unexercised: Vec<&str> = row.conditions.iter().map(|condition| condition.claim.as_str()).collect();
+    let vetoes = set.issuer(&row.issuer).map_or(&[][..], |issuer| issuer.kind.vetoes());
+    let vetoes: Vec<&Veto> = vetoes.iter().filter(|veto| !row.waive.contains_key(veto.name)).collect();
+    let open = row.conditions.iter().filter(|condition| !vetoes.iter().any(|veto| asks_for(veto, condition)));
+    let mut unexercised: Vec<&str> = open.map(|condition| condition.claim.as_str()).collect();
     for (case, token) in cases.iter().filter(|(case, _)| case.issuer == row.issuer) {
-        let vetoes = set.issuer(&row.issuer).map_or(&[][..], |issuer| issuer.kind.vetoes());
-        if vetoes.iter().any(|veto| !row.waive.contains_key(veto.name) && veto.strikes(token)) {
+        if vetoes.iter().any(|veto| veto.strikes(token)) {
             continue;
         }
         let mut failing = row.conditions.iter().filter(|condition| !condition.holds(token));
@@ -75,5 +81,37 @@ fn covered(set: &PolicySet, role: &Role, at: usize, row: &Row, cases: &[&(&Case,
         allowed_by,
         conditions: row.conditions.len(),
         unexercised: unexercised.into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// Whether the condition holds for every token that passes the veto.
+fn asks_for(veto: &Veto, condition: &Condition) -> bool {
+    let holds = |value: Json| condition.holds(&Claims::default().with(&condition.claim, value));
+    let told = |is: Is| match is {
+        Is::OneOf(words) => words.iter().all(|word| holds(Json::from(*word))),
+        Is::Flag(flag) => holds(Json::Bool(flag)),
+        _ => false,
+    };
+    veto.passes.iter().all(|tests| tests.iter().any(|test| test.claim == condition.claim && told(test.is)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::{loaded, with_row};
+
+    fn unexercised(more: &str) -> Vec<String> {
+        let set = loaded(with_row(&format!("repository_id = \"637712\"\nref = \"refs/heads/main\"\n{more}")));
+        coverage(&set, &[]).rows.remove(0).unexercised
+    }
+
+    #[test]
+    fn what_a_veto_asks_for_anyway_needs_no_case_until_it_is_waived() {
+        let hosted = "runner_environment = \"github-hosted\"\n";
+        assert_eq!(unexercised(hosted), ["ref", "repository_id"]);
+        let waived = format!("{hosted}waive = {{ self-hosted-runner = \"why\" }}");
+        assert_eq!(unexercised(&waived), ["ref", "repository_id", "runner_environment"]);
+        // Of several events the veto says something else than the condition.
+        assert_eq!(unexercised("event_name = \"push\""), ["event_name", "ref", "repository_id"]);
     }
 }

@@ -202,12 +202,13 @@ impl Trace {
     }
 
     fn finish(self, set: &PolicySet, ask: &Ask<'_>, outcome: Result<Allowed, Refusal>) -> Explanation {
-        let mut near_misses: Vec<String> = set.issuer(ask.issuer).map_or_else(Vec::new, |issuer| near::token(issuer, ask.claims));
+        let mut near_misses = Vec::new();
         if let Some(role) = ask.role.filter(|role| set.role(role).is_none()) {
             let near = super::problem::nearest(role, set.roles().iter().map(|role| role.name.as_str()));
             let near = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
             near_misses.push(format!("there is no role `{}`{near}", role.escape_debug()));
         }
+        near_misses.extend(set.issuer(ask.issuer).into_iter().flat_map(|issuer| near::token(issuer, ask.claims)));
         near_misses.extend(self.near_misses);
         let rows = self.roles.iter().flat_map(|role| role.rows.iter().map(move |row| (role, row)));
         for (role, row) in rows.filter(|(_, row)| !row.matches) {

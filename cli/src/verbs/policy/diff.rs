@@ -140,15 +140,29 @@ fn summary(diff: &Diff) -> String {
 fn cells(difference: &Difference) -> [String; 4] {
     let what = format!("{} {}", difference.kind, clean(&difference.name));
     let field = if difference.field.is_empty() { "as a whole".to_owned() } else { clean(&difference.field) };
-    let value = |value: &Option<String>| value.as_ref().map(|value| clean(value));
-    let (old, new) = (value(&difference.old), value(&difference.new));
-    let (change, marked) = match (old, new) {
-        (Some(old), Some(new)) => (format!("{old} → {new}"), format!("{} → {}", tokens::code(&old), tokens::code(&new))),
-        (None, Some(new)) => (format!("new: {new}"), format!("new: {}", tokens::code(&new))),
-        (Some(old), None) => (format!("gone: {old}"), format!("gone: {}", tokens::code(&old))),
-        (None, None) => (String::new(), String::new()),
+    [what, field, change(difference, clean), change(difference, tokens::code)]
+}
+
+/// Of a list what came and went; of anything else both values.
+fn change(difference: &Difference, value: fn(&str) -> String) -> String {
+    match (difference.old.as_deref(), difference.new.as_deref()) {
+        (Some(old), Some(new)) => items(old, new, value).unwrap_or_else(|| format!("{} → {}", value(old), value(new))),
+        (None, Some(new)) => format!("new: {}", value(new)),
+        (Some(old), None) => format!("gone: {}", value(old)),
+        (None, None) => String::new(),
+    }
+}
+
+/// What one list of words has and the other does not; none for what are no such lists, or where only their order differs.
+fn items(old: &str, new: &str, value: fn(&str) -> String) -> Option<String> {
+    let list = |text: &str| serde_json::from_str::<Vec<String>>(text).ok();
+    let (old, new) = (list(old)?, list(new)?);
+    let only = |sign: &'static str, these: &[String], those: &[String]| {
+        let only = these.iter().filter(|item| !those.contains(item));
+        only.map(|item| format!("{sign} {}", value(item))).collect::<Vec<_>>()
     };
-    [what, field, change, marked]
+    let moved = [only("+", &new, &old), only("-", &old, &new)].concat();
+    (!moved.is_empty()).then(|| moved.join(", "))
 }
 
 fn markdown(diff: &Diff) -> String {
@@ -207,6 +221,26 @@ mod tests {
         let page = markdown(&diff);
         assert!(page.starts_with("### Policy: newly allowed by 1 row"), "{page}");
         assert!(page.contains("| role deploy | ttl | `10m` → `20m` | wider |"), "{page}");
+    }
+
+    #[test]
+    fn of_a_list_only_what_comes_and_goes_is_shown() {
+        let rights = |old: &str, new: &str| Difference {
+            kind: "role",
+            name: "operators".to_owned(),
+            field: "credential.rights.rights".to_owned(),
+            old: Some(old.to_owned()),
+            new: Some(new.to_owned()),
+            widens: true,
+        };
+        let grown = rights(r#"["audit.read","leases.read"]"#, r#"["exchanges.stop","leases.read","leases.reconcile"]"#);
+        let [_, _, text, marked] = cells(&grown);
+        assert_eq!(text, "+ exchanges.stop, + leases.reconcile, - audit.read");
+        assert_eq!(marked, "+ `exchanges.stop`, + `leases.reconcile`, - `audit.read`");
+        for (old, new) in [("[1]", "[2]"), (r#"["a","b"]"#, r#"["b","a"]"#), (r#"["a"]"#, r#""a""#)] {
+            assert_eq!(cells(&rights(old, new))[2], format!("{old} → {new}"), "no list of words, or another order");
+        }
+        assert!(!cells(&rights("[]", r#"["\u001b[31m"]"#))[2].contains('\u{1b}'), "what a policy says is no escape sequence");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use anstyle::Style;
 use domain::policy::{CaseOutcome, Finding, Severity};
 
 use super::check::Checked;
-use super::{annotations, snippet};
+use super::{annotations, snippet, unread};
 use crate::context::Context;
 use crate::explanation::Explanation;
 use crate::failure::Result;
@@ -17,6 +17,12 @@ pub(super) fn report(context: &Context, checked: &Checked) -> Result<()> {
     let mut text = String::new();
     for finding in checked.findings.iter().filter(|finding| finding.accepted.is_none()) {
         describe(&mut text, checked, finding);
+    }
+    let unread = unread::of(&checked.folder, &checked.report);
+    if !unread.is_empty() {
+        let files = clean(&unread.join(", "));
+        let _ =
+            writeln!(text, "{NOTE}note{NOTE:#}{STRONG}: not read, since their names do not end in .toml{STRONG:#}: {files}\n");
     }
     failed(&mut text, &checked.report.cases)?;
     if context.env.in_github() {

@@ -49,8 +49,9 @@ pub(crate) enum Versions {
         /// The set's hash, or 8 or more digits that it begins with
         hash: String,
     },
-    /// Show which policy set looks on, or have none look on any more
+    /// Show which policy set looks on beside the active one
     Shadow {
+        /// Have none look on any more
         #[arg(long)]
         clear: bool,
     },

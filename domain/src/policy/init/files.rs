@@ -12,6 +12,9 @@ use crate::policy::problem::SourceFile;
 const OTHER_WORDS: &[(&str, &str)] =
     &[("true", "false"), ("false", "true"), ("branch", "tag"), ("tag", "branch"), ("push", "schedule"), ("web", "schedule")];
 
+/// What the role's file cannot be called.
+pub(super) const TAKEN: &[&str] = &["invariants", "issuers"];
+
 pub(super) fn of(start: &Start, asked: &[Asked<'_>]) -> Vec<SourceFile> {
     let file = |path: String, text: String| SourceFile { path, text };
     let Start { role, .. } = start;
@@ -85,15 +88,11 @@ fn cases(start: &Start, asked: &[Asked<'_>]) -> String {
     let mut out =
         "# Examples that must keep holding. What a case does not say comes from the issuer's sample token.\n".to_owned();
     let (said, without) = said(start, asked);
-    let mut write = |name: String, changed: Option<(&str, &str)>, expect: &str, code: Option<&str>| {
+    let mut write = |name: String, changed: &[(&str, &str)], expect: &str, code: Option<&str>| {
         out.push_str("\n[[case]]\n");
-        let claims = said.iter().map(|(claim, value)| {
-            let value = changed.filter(|(changed, _)| changed == claim).map_or(*value, |(_, value)| value);
-            format!("{} = {}", key(claim), quoted(value))
-        });
-        let added = changed.filter(|(changed, _)| !said.contains_key(changed));
-        let claims: Vec<String> =
-            claims.chain(added.map(|(claim, value)| format!("{} = {}", key(claim), quoted(value)))).collect();
+        let mut claims = said.clone();
+        claims.extend(changed.iter().copied());
+        let claims: Vec<String> = claims.iter().map(|(claim, value)| format!("{} = {}", key(claim), quoted(value))).collect();
         let mut lines = vec![
             ("name", quoted(&name), None),
             ("issuer", quoted(start.kind.name()), None),
@@ -101,7 +100,7 @@ fn cases(start: &Start, asked: &[Asked<'_>]) -> String {
         ];
         let without: Vec<String> = without
             .iter()
-            .filter(|claim| changed.is_none_or(|(changed, _)| changed != **claim))
+            .filter(|claim| changed.iter().all(|(changed, _)| changed != *claim))
             .map(|claim| quoted(claim))
             .collect();
         if !without.is_empty() {
@@ -111,17 +110,35 @@ fn cases(start: &Start, asked: &[Asked<'_>]) -> String {
         lines.extend(code.map(|code| ("code", quoted(code), None)));
         aligned(&mut out, &lines);
     };
-    write("the job comes in".to_owned(), None, "allow", None);
+    write("the job comes in".to_owned(), &[], "allow", None);
     for asked in asked {
         let other = other(asked.example);
-        write(format!("another {} stays out", asked.claim), Some((asked.claim, &other)), "deny", None);
+        let changed: Vec<(&str, &str)> = along(start, asked.claim).into_iter().map(|claim| (claim, other.as_str())).collect();
+        write(format!("another {} stays out", asked.claim), &changed, "deny", None);
     }
     for veto in start.kind.vetoes() {
         if let Some((claim, word)) = struck_by(start, veto.passes) {
-            write(format!("{} = {word} stays out", veto.claim), Some((claim, word)), "deny", Some(veto.code.as_str()));
+            write(format!("{} = {word} stays out", veto.claim), &[(claim, word)], "deny", Some(veto.code.as_str()));
         }
     }
     out
+}
+
+/// The claim, and those that a veto wants to be the same: another value of it alone would be kept out by the veto, so that the case
+/// would not notice if the condition went away.
+fn along<'a>(start: &Start, claim: &'a str) -> Vec<&'a str> {
+    let tests = start.kind.vetoes().iter().flat_map(|veto| veto.passes.iter().copied().flatten());
+    let mut same: Vec<&str> = tests
+        .filter_map(|test| match test.is {
+            Is::SameAs(other) if test.claim == claim => Some(other),
+            Is::SameAs(other) if other == claim => Some(test.claim),
+            _ => None,
+        })
+        .chain([claim])
+        .collect();
+    same.sort_unstable();
+    same.dedup();
+    same
 }
 
 /// What the cases say of the token, and what it lacks and the sample has: the conditions with their names, and where the token

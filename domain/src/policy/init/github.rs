@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{NoStart, Start, role_name};
+use super::{NoStart, Start, named, own};
 use crate::issuers::github::{GitHub, URL};
 use crate::issuers::issuer::Kind;
 use crate::policy::glob::Glob;
@@ -48,7 +48,7 @@ pub fn of_repository(repository: &Repository, api: &url::Url, audience: String, 
     .fold(claims, |claims, (name, value)| claims.with(name, value.as_str()));
     let events = ["push", "workflow_dispatch"].map(|event| Value::Text(event.to_owned()));
     let wider = vec![("event_name", Pattern::OneOf(events.to_vec())), ("job_workflow_ref", Pattern::Glob(workflows))];
-    let role = role.unwrap_or_else(|| role_name(full_name));
+    let (audience, role) = (own(&url, audience)?, named(role, full_name)?);
     Ok(Start { kind: Arc::new(GitHub), url, audience, claims, role, wider })
 }
 

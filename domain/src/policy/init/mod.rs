@@ -7,15 +7,19 @@ mod github;
 
 use std::sync::Arc;
 
-use super::check::run_cases;
+use super::check::check;
+use super::lint::foreign_audience;
+use super::load::{NAME, is_name};
 use super::pattern::{Pattern, Value};
 use super::problem::SourceFile;
-use super::set::PolicySet;
 use crate::claims::{Claims, Json};
 use crate::issuers::issuer::{Class, Kind, Type};
-use crate::issuers::{by_name, kinds};
+use crate::issuers::{built_in, by_name};
 
 pub use github::{Repository, of_repository};
+
+const BY_HAND: &str = "write the set by hand; `daypass policy check` tells what it lacks";
+const OWN_AUDIENCE: &str = "have the job ask for a token with the broker's audience, or name it with --audience";
 
 /// What a first set is made from.
 #[derive(Clone, Debug)]
@@ -52,8 +56,10 @@ pub fn of_token(claims: Claims, audience: Option<String>, role: Option<String>) 
         NoStart::new(
             format!("no kind of issuer makes tokens like this one (its iss is {url})"),
             format!(
-                "take the token of a CI job of one of {}; others are described by hand, see docs/policy.md",
-                kinds().join(", ")
+                "take the token of a CI job of one of {}; any other issuer is described by hand in issuers.toml: kind = \"generic\", its \
+                 url, your audience, `required`, each claim's class in [issuer.NAME.claims], and in [issuer.NAME.job] the claim that is \
+                 its project's id",
+                built_in().map(Kind::name).collect::<Vec<_>>().join(", ")
             ),
         )
     })?;
@@ -61,7 +67,8 @@ pub fn of_token(claims: Claims, audience: Option<String>, role: Option<String>) 
         Some(audience) => audience,
         None => own_audience(&claims)?,
     };
-    let role = role.unwrap_or_else(|| role_name(&kind.job(&url, &claims).project_name.unwrap_or_default()));
+    let audience = own(&url, audience)?;
+    let role = named(role, &kind.job(&url, &claims).project_name.unwrap_or_default())?;
     Ok(Start { kind, url, audience, claims, role, wider: Vec::new() })
 }
 
@@ -82,16 +89,9 @@ pub fn init(start: &Start) -> Result<Vec<SourceFile>, NoStart> {
     }
     let conditions = conditions(start)?;
     let files = files::of(start, &conditions);
-    let set = PolicySet::load(files.clone()).map_err(|problems| {
-        let first = problems.first().map_or_else(String::new, ToString::to_string);
-        NoStart::new(format!("the token does not make a sound policy: {first}"), "write it by hand, as docs/policy.md shows")
-    })?;
-    match run_cases(&set).into_iter().find(|case| !case.passed) {
+    match check(files.clone()).errors().first() {
         None => Ok(files),
-        Some(case) => Err(NoStart::new(
-            format!("the token does not make a sound policy: `{}` gets {}", case.name, case.got),
-            "write it by hand, as docs/policy.md shows",
-        )),
+        Some(first) => Err(NoStart::new(format!("the token does not make a sound policy: {first}"), BY_HAND)),
     }
 }
 
@@ -139,16 +139,14 @@ fn conditions(start: &Start) -> Result<Vec<Asked<'_>>, NoStart> {
 /// The kind whose tokens look like this one; of several the one that asks for the most.
 fn kind_of(url: &str, claims: &Claims) -> Option<Arc<dyn Kind>> {
     let there = |name: &str| claims.get(name).is_some_and(|value| *value != Json::Null);
-    kinds()
-        .iter()
-        .filter_map(|name| by_name(name))
+    built_in()
+        .filter_map(|kind| by_name(kind.name()))
         .filter(|kind| kind.check_url(url).is_ok() && kind.required().iter().all(|name| there(name)))
         .filter(|kind| kind.relations().iter().all(|relation| relation.holds(claims)))
         .max_by_key(|kind| kind.required().len())
 }
 
 fn own_audience(claims: &Claims) -> Result<String, NoStart> {
-    let remedy = "have the job ask for a token with the broker's audience, or name it with --audience";
     let audience = match claims.get("aud") {
         Some(Json::Array(all)) => match all.as_slice() {
             [only] => only.as_str(),
@@ -158,13 +156,30 @@ fn own_audience(claims: &Claims) -> Result<String, NoStart> {
         None => None,
     };
     match audience {
-        None => Err(NoStart::new("the token has no audience of its own", remedy)),
-        // GitHub's own default: a token that was not asked for with a broker in mind.
-        Some(default) if default.starts_with("https://github.com/") => {
-            Err(NoStart::new(format!("the token's audience is {default}, which is GitHub's default"), remedy))
-        }
+        None => Err(NoStart::new("the token has no audience of its own", OWN_AUDIENCE)),
         Some(audience) => Ok(audience.to_owned()),
     }
+}
+
+/// The audience, unless tokens with it are made without a broker in mind.
+fn own(url: &str, audience: String) -> Result<String, NoStart> {
+    match foreign_audience(url, &audience) {
+        None => Ok(audience),
+        Some(why) => Err(NoStart::new(format!("the audience {audience} is {why}"), OWN_AUDIENCE)),
+    }
+}
+
+/// The role as it is asked for, else after the project. It becomes the name of a file.
+fn named(role: Option<String>, project: &str) -> Result<String, NoStart> {
+    let Some(role) = role else { return Ok(role_name(project)) };
+    if !is_name(&role) {
+        let reason = format!("`{}` cannot name a role", role.escape_debug());
+        return Err(NoStart::new(reason, format!("write {NAME}")));
+    }
+    if files::TAKEN.contains(&role.as_str()) {
+        return Err(NoStart::new(format!("the set has a file {role}.toml already"), "call the role by what its jobs do"));
+    }
+    Ok(role)
 }
 
 /// `acme/My.Shop` as `my-shop-deploy`.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::policy::check::check;
 use crate::policy::tests::loaded;
-use crate::policy::{Ask, decide};
+use crate::policy::{Ask, coverage, decide};
 
 /// A token of a kind's sample with changes.
 fn token(kind: &str, changes: &[(&str, &str)]) -> Claims {
@@ -14,8 +14,8 @@ fn made(start: &Start) -> Vec<SourceFile> {
 
 #[test]
 fn a_first_set_of_every_kind_is_clean_and_lets_in_its_own_token_alone() {
-    for name in kinds().iter().filter(|name| **name != "generic") {
-        let Some(kind) = by_name(name) else { continue };
+    for kind in built_in() {
+        let name = &kind.name();
         let claims = kind.sample();
         let Ok(start) = of_token(claims.clone(), Some("https://broker.test".to_owned()), None) else {
             panic!("{name}: its own sample is not known")
@@ -27,10 +27,12 @@ fn a_first_set_of_every_kind_is_clean_and_lets_in_its_own_token_alone() {
             report.cases.len() >= 2 && !report.proofs.is_empty() && report.proofs.iter().all(crate::policy::Proof::holds),
             "{name}"
         );
-        let set = report.set.unwrap();
+        let set = report.set.as_ref().unwrap();
+        let uncovered: Vec<_> = coverage(set, &report.cases).rows.into_iter().filter(|row| !row.is_whole()).collect();
+        assert!(uncovered.is_empty(), "{name}: {uncovered:#?}");
         let ask = |claims: &Claims| {
             let ask = Ask { issuer: name, claims, role: Some(&start.role), credentials: &[], ttl: None, now: 0 };
-            decide(&set, &ask).is_ok()
+            decide(set, &ask).is_ok()
         };
         assert!(ask(&claims), "{name}");
         // Another project is another one in every id that pins it.
@@ -83,20 +85,60 @@ fn jobs_that_no_policy_should_let_in_make_none() {
 #[test]
 fn tokens_that_were_not_meant_for_a_broker_are_told() {
     let default = token("github", &[("aud", "https://github.com/acme")]);
-    assert!(of_token(default.clone(), None, None).unwrap_err().reason.contains("GitHub's default"));
+    assert!(of_token(default.clone(), None, None).unwrap_err().reason.contains("asks for no audience"));
     assert!(of_token(default, Some("https://broker.test".to_owned()), None).is_ok());
+    for (iss, audience) in [
+        ("https://github.acme.example/_services/token", "https://github.acme.example/acme"),
+        ("https://token.actions.acme.ghe.com", "https://acme.ghe.com/acme"),
+        ("https://token.actions.githubusercontent.com/acme", "https://github.com/acme"),
+        ("https://token.actions.githubusercontent.com", "sts.amazonaws.com"),
+    ] {
+        let token = token("github", &[("iss", iss), ("aud", audience)]);
+        let error = of_token(token.clone(), None, None).unwrap_err();
+        assert!(error.reason.contains(audience) && error.remedy.contains("--audience"), "{error}");
+        assert!(of_token(token.clone(), Some(audience.to_owned()), None).is_err(), "named by hand it is no better: {audience}");
+        made(&of_token(token, Some("https://broker.test".to_owned()), None).unwrap());
+    }
     let unknown = token("github", &[("iss", "https://login.example")]);
-    assert!(of_token(unknown, None, None).unwrap_err().reason.contains("https://login.example"));
+    let error = of_token(unknown, None, None).unwrap_err();
+    assert!(error.reason.contains("https://login.example"), "{error}");
+    assert!(!error.remedy.contains(", generic") && error.remedy.contains("kind = \"generic\""), "{}", error.remedy);
     let login = by_name("gitlab").unwrap().sample().without("pipeline_id");
     assert!(of_token(login, None, None).is_err(), "a login token of the same issuer is no CI token");
-    let role = of_token(token("github", &[]), None, Some("No Role".to_owned())).unwrap();
-    assert!(init(&role).unwrap_err().reason.contains("No Role"), "{:?}", init(&role));
+}
+
+#[test]
+fn a_name_that_no_role_can_have_is_refused_before_it_names_a_file() {
+    for bad in ["a b", "../../../evil", "No-Role", "", "-x", "a/b", "x\0", &"a".repeat(65)] {
+        let error = of_token(token("github", &[]), None, Some(bad.to_owned())).unwrap_err();
+        assert!(error.reason.contains("cannot name a role") && error.remedy.contains("lower-case letters"), "{error}");
+    }
+    for taken in ["issuers", "invariants"] {
+        let error = of_token(token("github", &[]), None, Some(taken.to_owned())).unwrap_err();
+        assert!(error.reason.contains("has a file"), "{error}");
+    }
+}
+
+#[test]
+fn on_gitlab_the_whole_ref_is_asked_for_and_another_project_differs_in_all_that_names_it() {
+    let files = made(&of_token(token("gitlab", &[]), None, None).unwrap());
+    let of = |name: &str| &files.iter().find(|file| file.path == name).unwrap().text;
+    let row = of("shop-deploy.toml");
+    assert!(
+        row.contains("ref_path        = \"refs/heads/main\"") && !row.contains("\nref ") && !row.contains("ref_type"),
+        "{row}"
+    );
+    let cases = of("cases/shop-deploy.toml");
+    let other = cases.split("[[case]]").find(|case| case.contains("another project_id")).unwrap();
+    assert!(other.contains("project_id = \"42420\"") && other.contains("job_project_id = \"42420\""), "{other}");
 }
 
 #[test]
 fn names_cannot_break_out_of_their_place() {
     let evil = "acme/x\"\n[role.evil]\n# ";
-    let files = made(&of_token(token("github", &[("repository", evil), ("environment", "a\"]\nb")]), None, None).unwrap());
+    let of = |environment| of_token(token("github", &[("repository", evil), ("environment", environment)]), None, None).unwrap();
+    assert!(init(&of("a\nb")).is_err(), "what a reader of the policy cannot see is not written into it");
+    let files = made(&of("a\"] # b"));
     let set = loaded(files);
     assert_eq!(set.roles().len(), 1);
 }

@@ -16,6 +16,7 @@ pub use examples::whole;
 pub use page::page;
 pub use run::UNUSED_ACCEPT;
 pub(super) use run::run;
+pub(super) use shared_audience::foreign as foreign_audience;
 
 use look::Over;
 

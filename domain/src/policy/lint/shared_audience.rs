@@ -3,6 +3,7 @@
 use super::look::{Found, Over};
 use super::words::is_shared;
 use super::{Lint, Severity};
+use crate::issuers::github;
 use crate::policy::set::{Issuer, PolicySet};
 
 pub(super) static LINT: Lint = Lint {
@@ -27,22 +28,21 @@ audience = "https://daypass.acme.example"
 };
 
 fn look(_set: &PolicySet, issuer: &Issuer) -> Vec<Found> {
-    let audience = issuer.audience.escape_debug();
-    if is_shared(&issuer.audience) {
-        return vec![Found::at("audience", format!("`{audience}` is the audience of another service"))];
-    }
-    if is_default(issuer) {
-        return vec![Found::at(
-            "audience",
-            format!("`{audience}` is what tokens of `{}` say when a job asks for none", issuer.name),
-        )];
-    }
-    Vec::new()
+    let found = |why| Found::at("audience", format!("`{}` is {why}", issuer.audience.escape_debug()));
+    foreign(&issuer.url, &issuer.audience).map(found).into_iter().collect()
 }
 
-/// Servers put their own address into tokens for which the job named no audience.
-fn is_default(issuer: &Issuer) -> bool {
-    let server = issuer.url.replacen("https://token.actions.", "https://", 1);
+/// Whose the audience is, unless it is the broker's own.
+pub(in crate::policy) fn foreign(url: &str, audience: &str) -> Option<&'static str> {
+    if is_shared(audience) {
+        return Some("the audience of another service");
+    }
+    is_default(url, audience).then_some("what tokens say when a job asks for no audience")
+}
+
+/// Servers put their own address into tokens for which the job named no audience; github.com and gitlab.com go by that name.
+fn is_default(url: &str, audience: &str) -> bool {
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
-    origin(&server).is_some() && origin(&server) == origin(&issuer.audience)
+    let server = if url.starts_with(github::URL) { "https://github.com".to_owned() } else { url.replacen("https://token.actions.", "https://", 1) };
+    origin(&server).is_some() && origin(&server) == origin(audience)
 }

@@ -26,5 +26,21 @@ ref           = "refs/heads/main"
 
 fn look(row: &RowView<'_>) -> Vec<Found> {
     let wrong = row.wrong_ref_forms().into_iter();
-    wrong.map(|(claim, text)| Found::at(claim, format!("`{claim}` of {} is never `{text}`", row.issuer.kind.name()))).collect()
+    wrong
+        .map(|(claim, text)| {
+            let found = Found::at(claim, format!("`{claim}` of {} is never `{text}`", row.issuer.kind.name()));
+            found.help(right(claim, text))
+        })
+        .collect()
+}
+
+/// The form that was meant.
+fn right(claim: &str, text: &str) -> String {
+    if text.starts_with("refs/") {
+        return format!("write `ref_path = \"{text}\"`: `{claim}` is the name alone");
+    }
+    if text.starts_with("heads/") || text.starts_with("tags/") {
+        return format!("write `refs/{text}`");
+    }
+    format!("write `refs/heads/{text}`; a tag is `refs/tags/{text}`")
 }

@@ -4,6 +4,7 @@ mod accept;
 pub(super) mod cases;
 mod conditions;
 pub(super) mod issuers;
+mod missing;
 pub(super) mod owners;
 pub(super) mod roles;
 mod rules;
@@ -36,8 +37,8 @@ struct Known {
 #[derive(Debug)]
 struct Context<'a> {
     issuers: &'a BTreeMap<String, Known>,
-    /// A file could not be read, so that names may be missing through no fault of others.
-    torn: bool,
+    /// Issuers that are named and not known.
+    missing: RefCell<Vec<missing::Missing>>,
 }
 
 pub(super) fn load(files: Vec<SourceFile>) -> Result<PolicySet, Vec<Problem>> {
@@ -74,6 +75,7 @@ struct Parts {
 }
 
 fn read(files: &[SourceFile], problems: &RefCell<Vec<Problem>>) -> Parts {
+    // Whether a file could not be read, so that names may be missing through no fault of others.
     let mut torn = false;
     let mut documents: Vec<(Reader<'_>, Spanned<DeTable<'_>>)> = Vec::new();
     for file in files {
@@ -100,7 +102,7 @@ fn read(files: &[SourceFile], problems: &RefCell<Vec<Problem>>) -> Parts {
         issuers::read(reader, document.get_ref(), &mut known, &mut parts.issuers);
     }
     parts.issuers.sort_by(|a, b| a.name.cmp(&b.name));
-    let context = Context { issuers: &known, torn };
+    let context = Context { issuers: &known, missing: RefCell::default() };
     for (reader, document) in &documents {
         let document = document.get_ref();
         roles::read(reader, document, &context, &mut parts.roles);
@@ -112,6 +114,10 @@ fn read(files: &[SourceFile], problems: &RefCell<Vec<Problem>>) -> Parts {
         cases::cases(reader, document, &context, &mut parts.cases);
     }
     let report = |problem: Problem| problems.borrow_mut().push(problem);
+    if !torn {
+        missing::issuers(&context.missing.into_inner(), &known, &report);
+        missing::roles(&parts.cases, &parts.roles, &report);
+    }
     rules::names(&parts, torn, &report);
     rules::refusing(&parts, &report);
     rules::owners(&parts, &report);
@@ -130,8 +136,7 @@ fn named<'t>(
     for (key, node) in tables {
         let name = key.get_ref().to_string();
         if !is_name(&name) {
-            let message =
-                format!("`{}` cannot be a name; expected lower-case letters, digits and -, 64 at most", name.escape_debug());
+            let message = format!("`{}` cannot be a name; expected {NAME}", name.escape_debug());
             reader.report(reader.problem(&key.span(), "name", message));
         }
         if let Some(table) = reader.table(node, &name) {
@@ -141,8 +146,11 @@ fn named<'t>(
     found
 }
 
+/// What [`is_name`] asks for, in words.
+pub(super) const NAME: &str = "lower-case letters, digits, - and _, 64 at most, with a letter or a digit first";
+
 /// Whether `text` can name an issuer, a role or a credential.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let sign = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     (1..=64).contains(&text.len()) && text.chars().all(sign) && text.starts_with(|c: char| c.is_ascii_alphanumeric())
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::missing::Missing;
 use super::{Context, accept, conditions, named};
 use crate::credentials::engine::{Engine, Field, Shape};
 use crate::credentials::template::Template;
@@ -107,10 +108,9 @@ fn rows(reader: &Reader<'_>, table: &DeTable<'_>, of: &str, span: &Range<usize>,
 /// The kind of an issuer that a row, invariant or case names.
 pub(super) fn kind<'c>(reader: &Reader<'_>, issuer: &Spanned<String>, context: &Context<'c>) -> Option<&'c dyn Kind> {
     let known = context.issuers.get(issuer.get_ref());
-    if known.is_none() && !context.torn {
-        let message = format!("there is no issuer `{}`", issuer.get_ref().escape_debug());
-        let names = context.issuers.keys().map(String::as_str);
-        reader.report(reader.problem(&issuer.span(), "unknown-issuer", message).nearest(issuer.get_ref(), names));
+    if known.is_none() {
+        let missing = Missing { name: issuer.get_ref().clone(), place: reader.place(&issuer.span()) };
+        context.missing.borrow_mut().push(missing);
     }
     known?.kind.as_deref()
 }

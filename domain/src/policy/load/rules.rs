@@ -13,7 +13,7 @@ use crate::policy::problem::{Place, Problem};
 use crate::policy::set::{Case, Expect, Issuer, Owner, Role};
 use crate::refusal::Code;
 
-/// Issuers that no row uses, issuers that cannot be told apart, cases of roles and credentials that do not exist.
+/// Issuers that no row uses, issuers that cannot be told apart, cases of credentials that do not exist.
 pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
     let used: BTreeSet<&str> = parts.roles.iter().flat_map(|role| &role.rows).map(|row| row.issuer.as_str()).collect();
     for issuer in parts.issuers.iter().filter(|issuer| !torn && !used.contains(issuer.name.as_str())) {
@@ -45,14 +45,7 @@ pub(super) fn names(parts: &Parts, torn: bool, report: &dyn Fn(Problem)) {
 /// A name that is written wrong denies as well as any rule; only a case that is about unknown names may have one.
 fn case_names(case: &Case, roles: &[Role], report: &dyn Fn(Problem)) {
     let Some(name) = case.role.as_deref() else { return };
-    let Some(role) = roles.iter().find(|role| role.name == name) else {
-        if case.expect != Expect::Deny(Some(Code::RoleNotAllowed)) {
-            let message = format!("the case `{}` names the role `{name}`, which does not exist", case.name);
-            let near = roles.iter().map(|role| role.name.as_str());
-            report(Problem::at(&case.place, "unknown-role", message).nearest(name, near));
-        }
-        return;
-    };
+    let Some(role) = roles.iter().find(|role| role.name == name) else { return };
     if case.expect == Expect::Deny(Some(Code::CredentialUnknown)) {
         return;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -144,8 +145,10 @@ fn issuer(old: &Issuer, new: &Issuer, out: Tell<'_>) {
     let words = |issuer: &Issuer| issuer.algorithms.iter().map(|algorithm| algorithm.as_str()).collect::<Vec<_>>().join(", ");
     let more = new.algorithms.iter().any(|algorithm| !old.algorithms.contains(algorithm));
     tell(out, "algorithms", words(old), words(new), more);
-    tell(out, "max_token_age", old.ages.age, new.ages.age, new.ages.age > old.ages.age);
-    tell(out, "max_token_lifetime", old.ages.lifetime, new.ages.lifetime, new.ages.lifetime > old.ages.lifetime);
+    let lasting = |seconds: i64| duration::print(Duration::from_secs(seconds.unsigned_abs()));
+    let (age, lifetime) = (new.ages.age > old.ages.age, new.ages.lifetime > old.ages.lifetime);
+    tell(out, "max_token_age", lasting(old.ages.age), lasting(new.ages.age), age);
+    tell(out, "max_token_lifetime", lasting(old.ages.lifetime), lasting(new.ages.lifetime), lifetime);
     tell(out, "allow_private_network", old.allow_private_network, new.allow_private_network, new.allow_private_network);
     tell(out, "enabled", old.enabled, new.enabled, false);
     if old.kind.schema() != new.kind.schema() {

@@ -334,3 +334,27 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_that_is_not_there_is_told_once_and_not_for_everyone_who_names_what_it_holds() {
+    let without = |file: &str| problems(starter().into_iter().filter(|other| other.path != file).collect());
+    let [none] = &without("issuers.toml")[..] else { panic!("{}", lines(&without("issuers.toml"))) };
+    assert_eq!(none.rule, "unknown-issuer");
+    assert!(none.message.starts_with("no issuer is defined, and ") && none.message.ends_with(" places name one"), "{none}");
+    assert!(none.help.as_ref().unwrap().ends_with("named are deploy-service, github, gitlab"), "{none}");
+
+    let told = without("shop.toml");
+    let roles: Vec<&Problem> = told.iter().filter(|problem| problem.rule == "unknown-role").collect();
+    let [prod, gitlab] = &roles[..] else { panic!("{}", lines(&told)) };
+    assert!(prod.message.starts_with("the role `shop-deploy-prod` does not exist, and "), "{prod}");
+    assert!(gitlab.message.starts_with("the role `shop-gitlab-deploy` does not exist, and "), "{gitlab}");
+    assert!(told.len() <= 4, "{}", lines(&told));
+
+    let mut slip = starter();
+    for file in &mut slip {
+        file.text = file.text.replacen("issuer = \"gitlab\"\n", "issuer = \"gitlabb\"\n", 1);
+    }
+    let told = problems(slip);
+    assert!(told.iter().any(|problem| problem.message == "there is no issuer `gitlabb`"), "{}", lines(&told));
+    assert!(told.iter().all(|problem| problem.help.as_deref() == Some("did you mean `gitlab`?")), "{}", lines(&told));
+}

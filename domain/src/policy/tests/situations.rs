@@ -18,7 +18,7 @@ fn text() -> String {
 }
 
 #[test]
-fn every_situation_is_a_sound_set_whose_cases_hold() {
+fn every_situation_is_a_sound_set_whose_cases_hold_and_exercise_every_condition() {
     assert_eq!(folders().len(), 10);
     for folder in folders() {
         let report = check(set_at(&format!("docs/policy/{folder}")));
@@ -35,6 +35,9 @@ fn every_situation_is_a_sound_set_whose_cases_hold() {
             let of_it = |case: &&Case| case.role.as_deref() == Some(role.name.as_str()) && case.expect == Expect::Allow;
             assert!(set.cases().iter().any(|case| of_it(&case)), "{folder}: no case lets anyone into {}", role.name);
         }
+        // As `policy test --coverage --strict` asks, for whoever copies a situation into a pipeline that does.
+        let unexercised: Vec<_> = coverage(&set, &report.cases).rows.into_iter().filter(|row| !row.is_whole()).collect();
+        assert!(unexercised.is_empty(), "{folder}: {unexercised:#?}");
     }
 }
 

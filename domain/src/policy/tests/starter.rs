@@ -11,6 +11,21 @@ fn the_starter_set_is_clean() {
 }
 
 #[test]
+fn the_case_that_the_page_about_checking_shows_holds_beside_the_starter_set() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/checking.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let blocks = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let shown: Vec<&str> = blocks.filter(|block| block.contains("[[case]]")).collect();
+    assert_eq!(shown.len(), 1);
+    let mut files = starter();
+    files.push(SourceFile { path: "cases/shown.toml".to_owned(), text: shown.concat() });
+    let report = check(files);
+    assert!(report.is_sound(true), "{}", lines(&report.errors()));
+    let case = report.cases.iter().find(|case| case.place.file == "cases/shown.toml").unwrap();
+    assert!(case.passed && case.expected == "allow", "{case:?}");
+}
+
+#[test]
 fn a_job_on_main_gets_its_three_credentials() {
     let set = loaded(starter());
     let claims = set.issuer("github").unwrap().kind.sample().with("environment", "production");

@@ -88,6 +88,20 @@ fn workflows_say_their_ref() {
 }
 
 #[test]
+fn a_ref_in_the_wrong_form_comes_with_the_right_one() {
+    let help = |kind: &str, condition: &str| {
+        let pins = if kind == "gitlab" { "project_id = \"1\"\nref_protected = \"true\"\n" } else { ID };
+        let row = format!("[[role.r.allow]]\nissuer = \"{kind}\"\n{pins}{condition}\n");
+        let wrong = found(&row).into_iter().find(|finding| finding.rule == "wrong-ref-form");
+        wrong.and_then(|finding| finding.help).unwrap_or_else(|| panic!("{condition} is not found"))
+    };
+    assert_eq!(help("github", "ref = \"main\""), "write `refs/heads/main`; a tag is `refs/tags/main`");
+    assert_eq!(help("github", "ref = \"tags/v1\""), "write `refs/tags/v1`");
+    assert_eq!(help("gitlab", "ref_path = \"main\""), "write `refs/heads/main`; a tag is `refs/tags/main`");
+    assert_eq!(help("gitlab", "ref = \"refs/heads/main\""), "write `ref_path = \"refs/heads/main\"`: `ref` is the name alone");
+}
+
+#[test]
 fn names_beside_their_ids_are_no_finding() {
     assert_eq!(rules(&format!("{MAIN}repository = \"acme/shop\"\nrepository_owner = \"acme\"\n")), [""; 0]);
     let waive = "waive = { no-project-pin = \"x\" }";
