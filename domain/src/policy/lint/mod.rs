@@ -6,6 +6,7 @@
 //! when a later version knows more.
 
 mod examples;
+mod least;
 mod look;
 mod page;
 mod possible;

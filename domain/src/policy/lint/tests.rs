@@ -5,6 +5,7 @@ use super::*;
 use crate::policy::finding::Finding;
 use crate::policy::{PolicySet, SourceFile};
 
+mod crowds;
 mod edges;
 
 /// What the lints find in a set and nobody accepted.
