@@ -123,6 +123,7 @@ lints! {
     unguarded_ref_glob
     unknown_event
     unprotected_ref
+    unused_connection
     vetoed_value
     waived
     waiver_in_vain
