@@ -12,7 +12,7 @@ use super::revision::{merge_base, read_revision};
 use super::{tokens, unnamed};
 use crate::args::Format;
 use crate::context::Context;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::policy::read_folder;
 use crate::render::{BAD, FAINT, GOOD, STRONG, clean, count};
 
