@@ -82,6 +82,7 @@ kinds! {
     PolicyActivated "policy.activated" "A policy set became the active one.";
     PolicyProposed "policy.proposed" "A policy set waits for a second operator.";
     PolicyApproved "policy.approved" "A second operator approved a policy set.";
+    PolicyWithdrawn "policy.withdrawn" "A policy set that waited for a second operator was taken back.";
     PolicyRefused "policy.refused" "A policy set that an operator pushed was refused.";
     PolicyShadowed "policy.shadowed" "A policy set began to look on, or stopped to.";
     PolicyRead "policy.read" "An operator looked at policy sets.";

@@ -171,6 +171,9 @@ codes! {
     PolicyOwnProposal "policy_own_proposal" Denied
         "A policy set is approved by another person than its author."
         "Have a colleague with the right policy.approve look at it.";
+    PolicyWithdrawn "policy_withdrawn" Conflict
+        "The policy set waits no more: it was withdrawn."
+        "`daypass policy show` tells by whom; apply the set again if it is to become active after all.";
     SecretUnknown "secret_unknown" NotFound
         "There is no such secret, or the role does not reach it."
         "Compare the path with the role's kv credential.";

@@ -71,6 +71,9 @@ async fn problems(file: &Path) -> (Vec<String>, String) {
                 let hash = domain::audit::hex(&set.hash());
                 let first = if policy.source == PolicySource::Database { "to begin with: " } else { "" };
                 about = format!("{first}policy set {hash} with {} issuer(s) is sound", set.issuers().len());
+                for note in doubts::idle(&set, draft.connections.keys()) {
+                    about = format!("{about}\n{note}");
+                }
             }
             Err(LoadError::Unsound { path, problems: more }) => {
                 problems.extend(more.iter().map(|problem| format!("{}/{problem}", path.display())));
@@ -108,6 +111,10 @@ mod tests {
         url = "postgres://admin@localhost/stock"
         allowed_roles = ["*"]
         statements = { ro = { create = ["grant ro to {{name}}"] } }
+        [connection.spare]
+        engine = "postgres"
+        url = "postgres://admin@localhost/spare"
+        allowed_roles = ["*"]
         [hook.ci]
         secret_file = "ci.hook"
         former_secret_file = "absent.hook"
@@ -162,7 +169,7 @@ mod tests {
         for name in ["tls.pem", "tls.key", "root.key", "ci.hook"] {
             write(name, "nothing of use");
         }
-        let (told, _) = problems(&folder.path().join("daypass.toml")).await;
+        let (told, about) = problems(&folder.path().join("daypass.toml")).await;
         let expected = [
             "[verify]",
             "tls.pem: holds no PEM certificate",
@@ -181,6 +188,8 @@ mod tests {
             assert!(told.iter().any(|problem| problem.contains(words)), "{words}: {told:#?}");
         }
         assert_eq!(told.len(), expected.len(), "{told:#?}");
+        let notes: Vec<&str> = about.lines().filter(|line| line.starts_with("note: ")).collect();
+        assert_eq!(notes, ["note: no role uses [connection.spare]"]);
         assert!(check(&folder.path().join("daypass.toml")).await.is_err());
     }
 }

@@ -50,6 +50,7 @@ use super::{admin, hooks, native};
         admin::policies::show,
         admin::policies::activate,
         admin::policies::approve,
+        admin::policies::withdraw,
         admin::policies::clear_shadow,
         admin::switches::list,
         admin::switches::set,

@@ -21,6 +21,7 @@ mod person;
 mod push;
 pub mod shadow;
 mod widens;
+mod withdraw;
 
 pub use folder::{LoadError, Look, load, load_folder, read_folder};
 pub use keeper::{Keeper, Place, adopt, opened};

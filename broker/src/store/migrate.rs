@@ -20,7 +20,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("policy_sets", "select, insert"),
     ("policy_activations", "select, insert"),
     ("policy_shadows", "select, insert"),
-    ("policy_proposals", "select, insert, update (outcome, decided_at)"),
+    ("policy_proposals", "select, insert, update (outcome, decided_at, withdrawer, withdrawer_session)"),
     ("sessions", "select, insert, delete, update (ended_at)"),
     ("token_uses", "select, insert, delete, update (session_id, keep_until)"),
     (

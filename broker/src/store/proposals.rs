@@ -20,6 +20,17 @@ pub struct Proposal {
     pub at: OffsetDateTime,
 }
 
+/// A set that waited until it was taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Withdrawn {
+    pub hash: [u8; 32],
+    pub author: Author,
+    pub reason: String,
+    pub proposed_at: OffsetDateTime,
+    pub by: Author,
+    pub at: OffsetDateTime,
+}
+
 impl Tx {
     /// Has a stored set wait, in place of an earlier proposal of the same set.
     pub async fn propose_policy(&mut self, proposal: &Proposal) -> Result<(), StoreError> {
@@ -59,6 +70,22 @@ impl Tx {
         .await?;
         Ok(one_row(&approved))
     }
+
+    /// Ends the waiting of a proposal that is taken back. `false`: it waits no more.
+    pub async fn withdraw_policy(&mut self, id: Uuid, by: &Author, now: OffsetDateTime) -> Result<bool, StoreError> {
+        let withdrawn = sqlx::query!(
+            "update daypass.policy_proposals
+             set outcome = 'withdrawn', decided_at = $2, withdrawer = $3, withdrawer_session = $4
+             where id = $1 and outcome is null",
+            id,
+            now,
+            by.name,
+            by.session
+        )
+        .execute(self.connection())
+        .await?;
+        Ok(one_row(&withdrawn))
+    }
 }
 
 impl Store {
@@ -82,5 +109,40 @@ impl Store {
             })
         });
         proposal.collect()
+    }
+
+    /// Whether the latest proposal of a set was taken back.
+    pub async fn is_withdrawn(&self, hash: &[u8; 32]) -> Result<bool, StoreError> {
+        let latest = sqlx::query_scalar!(
+            r#"select outcome is not distinct from 'withdrawn' as "withdrawn!" from daypass.policy_proposals
+               where hash = $1 order by id desc limit 1"#,
+            hash
+        );
+        Ok(latest.fetch_optional(self.pool()).await?.unwrap_or(false))
+    }
+
+    /// The latest proposals that were taken back, the newest first; of one set, where that is told.
+    pub async fn withdrawn_policies(&self, of: Option<&[u8; 32]>, limit: i64) -> Result<Vec<Withdrawn>, StoreError> {
+        let rows = sqlx::query!(
+            r#"select hash, author, author_session, reason, proposed_at,
+                      withdrawer as "withdrawer!", withdrawer_session as "withdrawer_session!", decided_at as "decided_at!"
+               from daypass.policy_proposals where outcome = 'withdrawn' and ($1::bytea is null or hash = $1)
+               order by id desc limit $2"#,
+            of.map(<[u8; 32]>::as_slice),
+            limit
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let withdrawn = rows.into_iter().map(|row| {
+            Ok(Withdrawn {
+                hash: hash(row.hash)?,
+                author: Author { name: row.author, session: row.author_session },
+                reason: row.reason,
+                proposed_at: row.proposed_at,
+                by: Author { name: row.withdrawer, session: row.withdrawer_session },
+                at: row.decided_at,
+            })
+        });
+        withdrawn.collect()
     }
 }

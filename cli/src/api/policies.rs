@@ -1,6 +1,8 @@
 //! What operators ask about versions of the policy set and about switches.
 
-use domain::wire::{PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, SwitchList, SwitchRequest};
+use domain::wire::{
+    PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, PolicyWithdrawal, SwitchList, SwitchRequest,
+};
 use serde_json::json;
 
 use super::Api;
@@ -27,6 +29,11 @@ impl Api {
 
     pub(crate) async fn approve_policy(&self, hash: &str) -> Result<PolicyPushed> {
         self.post(["policies", hash, "approve"], &json!({}), Repeat::IfNotBegun).await
+    }
+
+    /// Asked twice, the second time would be refused by the first.
+    pub(crate) async fn withdraw_policy(&self, hash: &str) -> Result<PolicyWithdrawal> {
+        self.post(["policies", hash, "withdraw"], &json!({}), Repeat::IfNotBegun).await
     }
 
     pub(crate) async fn clear_policy_shadow(&self) -> Result<PolicyShadow> {

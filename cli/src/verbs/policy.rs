@@ -16,6 +16,7 @@ mod snippet;
 mod suggest;
 mod test;
 mod tokens;
+mod unnamed;
 mod unread;
 mod versions;
 

@@ -66,7 +66,47 @@ fn github_reads_one_annotation_for_each_finding() {
     assert!(lines[1].starts_with("::error file=policies/shop.toml,line=5,") && lines[1].contains("%0A"), "{}", lines[1]);
 }
 
-/// What the SARIF 2.1.0 schema asks of the parts that are written.
+/// Everything that the schema of SARIF 2.1.0 has against a log.
+fn against_sarif(log: &Value) -> Vec<String> {
+    let mut schema: Value = serde_json::from_str(include_str!("../schemas/sarif-2.1.0-rtm.5.json")).expect("a schema");
+    // What it asks of a language is no regular expression in most dialects. No log of ours names one.
+    for pointer in ["/definitions/run/properties/language", "/definitions/toolComponent/properties/language"] {
+        let language = schema.pointer_mut(pointer).and_then(Value::as_object_mut).expect("a language");
+        assert!(language.remove("pattern").is_some());
+    }
+    let options = jsonschema::options().with_draft(jsonschema::Draft::Draft4).should_validate_formats(true);
+    let validator = options.build(&schema).expect("a validator");
+    validator.iter_errors(log).map(|error| format!("{} {error}", error.instance_path())).collect()
+}
+
+#[test]
+fn every_sarif_log_fits_the_schema_of_the_standard() {
+    let sound = set("accept = { environment-without-ref = \"it takes main only\" }");
+    let (unsound, unreadable, broken) =
+        (set("event_name = \"pull_request_target\""), set("ttl = \"x\""), set("event_name = [[["));
+    let failing = "[[case]]\nname = \"nobody\"\nissuer = \"github\"\nrole = \"shop\"\nexpect = \"allow\"\n";
+    let failing =
+        set(&format!("{failing}[[invariant]]\nname = \"i\"\nissuer = \"github\"\nnever = {{ environment = \"production\" }}"));
+    std::fs::create_dir(sound.path().join("policies/team ä #1")).expect("made");
+    for folder in [&sound, &unsound, &unreadable, &broken, &failing] {
+        let ran = check(folder.path(), &["--format", "sarif"]);
+        let log: Value = serde_json::from_str(&ran.stdout).expect("json");
+        assert!(log["runs"][0]["results"].as_array().is_some_and(|results| !results.is_empty()), "{}", ran.stdout);
+        assert_eq!(against_sarif(&log), [""; 0], "{}", ran.stdout);
+    }
+    // By its whole path, and with names that are no URIs as they stand.
+    std::fs::rename(sound.path().join("policies/shop.toml"), sound.path().join("policies/team ä #1/shop.toml")).expect("moved");
+    let whole = check(Path::new("/"), &[sound.path().join("policies").to_str().expect("text"), "--format", "sarif"]);
+    let mut log: Value = serde_json::from_str(&whole.stdout).expect("json");
+    assert_eq!(against_sarif(&log), [""; 0], "{}", whole.stdout);
+    // The check itself can fail: a level that does not exist, a column before the first, a key that nobody knows.
+    let result = &mut log["runs"][0]["results"][0];
+    result["level"] = "grave".into();
+    result["locations"][0]["physicalLocation"]["region"]["startColumn"] = 0.into();
+    result["colour"] = "red".into();
+    assert_eq!(against_sarif(&log).len(), 3, "{:?}", against_sarif(&log));
+}
+
 #[test]
 fn code_scanning_reads_sarif() {
     let folder = set("event_name = \"pull_request_target\"\naccept = { environment-without-ref = \"it takes main only\" }");

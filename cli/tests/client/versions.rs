@@ -51,7 +51,7 @@ fn a_whole_folder_is_sent_with_its_terms() {
 }
 
 #[test]
-fn sets_are_listed_shown_rolled_back_and_approved() {
+fn sets_are_listed_shown_rolled_back_approved_and_withdrawn() {
     let broker = Broker::start();
     let job = job(&broker);
     let author = json!({"name": "github repo:acme/platform\u{1b}[2J", "session_id": "s-1"});
@@ -76,6 +76,22 @@ fn sets_are_listed_shown_rolled_back_and_approved() {
         assert!(Ran::of(&mut job.bare(&words)).ok().contains("active on every replica"));
         assert_eq!(asked(&broker).0, line);
     }
+    let gone = json!({"hash": "8c".repeat(32), "author": author, "proposed_at": "2026-01-01T00:00:00Z", "reason": "role a is new",
+        "by": {"name": "github repo:acme/other", "session_id": "s-2"}, "at": "2026-01-02T00:00:00Z"});
+    let withdraw = "POST /api/v1/policies/8c8c8c8c/withdraw";
+    broker.once(withdraw, 200, Vec::new(), gone.to_string());
+    let told = Ran::of(&mut job.bare(&["policy", "withdraw", "8c8c8c8c"])).ok();
+    assert!(told.contains("nobody can approve it any more") && !told.contains('\u{1b}'), "{told}");
+    assert_eq!(asked(&broker).0, withdraw);
+    let list = json!({"active": HASH, "source": "database", "proposals": [], "withdrawn": [gone], "activations": []});
+    broker.once("GET /api/v1/policies", 200, Vec::new(), list.to_string());
+    let table = Ran::of(&mut job.bare(&["--color", "never", "policy", "list"])).ok();
+    assert!(table.contains("withdrawn by github repo:acme/other"), "{table}");
+    let set = json!({"hash": "8c".repeat(32), "active": false, "stored_at": "2026-01-01T00:00:00Z", "withdrawn": [gone],
+        "activations": [], "files": []});
+    broker.once("GET /api/v1/policies/8c8c8c8c", 200, Vec::new(), set.to_string());
+    let shown = Ran::of(&mut job.bare(&["--color", "never", "policy", "show", "8c8c8c8c"])).ok();
+    assert!(shown.contains("withdrawn by github repo:acme/other: role a is new"), "{shown}");
 }
 
 #[test]

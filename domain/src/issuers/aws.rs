@@ -117,6 +117,10 @@ impl Kind for Aws {
         }
     }
 
+    fn starters(&self) -> &'static [&'static str] {
+        &[ORGANIZATION, ACCOUNT, "sub", FUNCTION]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         &[]
     }

@@ -105,6 +105,14 @@ impl Kind for Azure {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[("xms_mirid", "oid")]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["tid", "oid"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

@@ -90,6 +90,10 @@ impl Kind for Bitbucket {
         }
     }
 
+    fn starters(&self) -> &'static [&'static str] {
+        &["workspaceUuid", "repositoryUuid", "branchName", "deploymentEnvironmentUuid"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         &[]
     }

@@ -146,6 +146,19 @@ impl Kind for Buildkite {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[("organization_slug", "organization_id"), ("pipeline_slug", "pipeline_id")]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["organization_id", "pipeline_id", "build_branch", "build_tag", "build_source"]
+    }
+
+    /// The build of a tag bears the tag's name in `build_branch`.
+    fn absences(&self) -> &'static [&'static str] {
+        &["build_tag"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

@@ -121,6 +121,14 @@ impl Kind for CircleCi {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[(ORIGIN, PROJECT)]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &[PROJECT, ORIGIN, REF, "oidc.circleci.com/pipeline-definition-id"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

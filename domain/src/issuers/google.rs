@@ -105,6 +105,14 @@ impl Kind for Google {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[("email", "sub")]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["sub"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

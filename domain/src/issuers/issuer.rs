@@ -243,6 +243,11 @@ pub trait Kind: Debug + Send + Sync {
         &[]
     }
 
+    /// Claims that a first policy asks to be absent where the token lacks them: with them it would be another kind of job.
+    fn absences(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The claim that tells one person from another, of those who cause jobs; without one it is `sub`.
     fn person(&self) -> Option<&'static str> {
         None

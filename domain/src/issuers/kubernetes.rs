@@ -109,6 +109,14 @@ impl Kind for Kubernetes {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[(ACCOUNT, ACCOUNT_UID), ("sub", ACCOUNT_UID)]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &[NAMESPACE, ACCOUNT_UID]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

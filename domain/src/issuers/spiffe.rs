@@ -70,6 +70,10 @@ impl Kind for Spiffe {
         }
     }
 
+    fn starters(&self) -> &'static [&'static str] {
+        &["sub"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

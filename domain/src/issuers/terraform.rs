@@ -112,6 +112,19 @@ impl Kind for Terraform {
         }
     }
 
+    fn ids(&self) -> &'static [(&'static str, &'static str)] {
+        &[
+            ("terraform_workspace_name", "terraform_workspace_id"),
+            ("terraform_full_workspace", "terraform_workspace_id"),
+            ("terraform_project_name", "terraform_project_id"),
+            ("terraform_organization_name", "terraform_organization_id"),
+        ]
+    }
+
+    fn starters(&self) -> &'static [&'static str] {
+        &["terraform_organization_id", "terraform_workspace_id", "terraform_run_phase"]
+    }
+
     fn vetoes(&self) -> &[Veto] {
         VETOES
     }

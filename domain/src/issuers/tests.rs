@@ -170,6 +170,31 @@ fn claims_that_follow_others_are_in_the_schema() {
 }
 
 #[test]
+fn names_have_ids_that_stay_and_first_policies_know_what_to_ask_for() {
+    for kind in built_in() {
+        let (name, sample) = (kind.name(), kind.sample());
+        for (of, id) in kind.ids() {
+            let claim = |claim: &str| kind.claim(claim).unwrap_or_else(|| panic!("{name}: {claim} is in no schema"));
+            assert!(claim(of).class != Class::Immutable || *of == "enterprise", "{name}: {of} is an id itself");
+            assert_eq!((claim(id).class, claim(id).ty), (Class::Immutable, Type::String), "{name}: {id}");
+        }
+        let starters: Vec<_> = kind.starters().iter().map(|starter| (starter, kind.claim(starter))).collect();
+        for (starter, claim) in &starters {
+            assert!(claim.is_some_and(|claim| !claim.personal && claim.ty == Type::String), "{name}: {starter}");
+        }
+        let has = |wanted: fn(&issuer::Claim) -> bool| {
+            starters.iter().any(|(starter, claim)| sample.text(starter).is_some() && claim.is_some_and(wanted))
+        };
+        assert!(has(|claim| claim.pins_project), "{name}: a first policy pins nothing");
+        assert!(has(|claim| claim.gates_code), "{name}: a first policy gates nothing");
+        for absence in kind.absences() {
+            let optional = kind.claim(absence).is_some_and(|claim| claim.presence == Presence::Optional);
+            assert!(optional && kind.starters().contains(absence), "{name}: {absence}");
+        }
+    }
+}
+
+#[test]
 fn every_sample_obeys_what_is_said_of_its_kind() {
     for kind in built_in() {
         let sample = kind.sample();

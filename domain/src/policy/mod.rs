@@ -45,7 +45,10 @@ pub use pattern::{Condition, Pattern, Value};
 pub use print::print;
 pub(crate) use problem::nearest;
 pub use problem::{Place, Places, Problem, SourceFile};
-pub use prove::{Change, Counterexample, Diff, Difference, Moved, Now, Outcome, Proof, Unanswered, diff, prove};
+pub use prove::{
+    Ambiguities, Ambiguity, Change, Counterexample, Diff, Difference, Moved, Now, Outcome, Proof, Unanswered, Unnamed,
+    ambiguities, diff, prove,
+};
 pub use rules::RULES;
 pub use set::{Accept, Algorithm, Bound, Case, Credential, Expect, Invariant, Issuer, Owner, PolicySet, Role, Row};
 

@@ -23,7 +23,7 @@ pub use leases::{LeaseAnswer, LeaseList, ReleaseAnswer};
 pub use operators::{AuditEntry, AuditList, AuditQuery, RecordedDecision, WhoAmI};
 pub use policies::{
     PolicyActivation, PolicyAuthor, PolicyDetail, PolicyFile, PolicyList, PolicyOutcome, PolicyProposal, PolicyPush,
-    PolicyPushed, PolicyShadow, PolicyTerms,
+    PolicyPushed, PolicyShadow, PolicyTerms, PolicyWithdrawal,
 };
 pub use problem::Problem;
 pub use reconcile::{

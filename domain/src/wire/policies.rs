@@ -74,6 +74,9 @@ pub struct PolicyList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<String>,
     pub proposals: Vec<PolicyProposal>,
+    /// The latest that were taken back before anybody approved them, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<PolicyWithdrawal>,
     /// The latest activations, the newest first.
     pub activations: Vec<PolicyActivation>,
 }
@@ -89,6 +92,21 @@ pub struct PolicyProposal {
     pub reason: String,
     /// Another set has become active since: it has to be applied again.
     pub stale: bool,
+}
+
+/// A set that waited until it was taken back.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+pub struct PolicyWithdrawal {
+    pub hash: String,
+    pub author: PolicyAuthor,
+    #[serde(with = "time::serde::rfc3339")]
+    pub proposed_at: OffsetDateTime,
+    /// Why it waited.
+    pub reason: String,
+    /// Who took it back.
+    pub by: PolicyAuthor,
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
 }
 
 /// A time when a set became the active one.
@@ -122,6 +140,9 @@ pub struct PolicyDetail {
     pub stored_at: OffsetDateTime,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposal: Option<PolicyProposal>,
+    /// When it was taken back, the newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub withdrawn: Vec<PolicyWithdrawal>,
     pub activations: Vec<PolicyActivation>,
     pub files: Vec<PolicyFile>,
 }

@@ -148,6 +148,14 @@ async fn a_set_is_pushed_approved_rolled_back_and_followed_by_every_replica() {
     grace.does(&["policy", "approve", &second[..12]]).await;
     everywhere(&[&one, &two], preview(), "shop-preview", "").await;
 
+    // Thought better of: no replica lets it through any more.
+    std::fs::write(work.join("shop-preview.toml"), PREVIEW.replace("preview\"", "test\"")).unwrap();
+    let meant = ada.told(&["policy", "apply", folder]).await["hash"].as_str().unwrap().to_owned();
+    assert!(ada.does(&["policy", "withdraw", &meant[..8]]).await.contains("nobody can approve it any more"));
+    let refused = grace.refused(&["policy", "approve", &meant]).await;
+    assert!(refused.contains("policy_withdrawn"), "{refused}");
+    assert!(grace.does(&["policy", "list"]).await.contains("withdrawn by github"));
+
     // Somebody has worked from the old one.
     std::fs::write(work.join("shop-preview.toml"), PREVIEW.replace("preview\"", "staging\"")).unwrap();
     let refused = ada.refused(&["policy", "apply", folder, "--from", &first]).await;
@@ -168,7 +176,9 @@ async fn a_set_is_pushed_approved_rolled_back_and_followed_by_every_replica() {
     assert!(said(&run(&mut adopt).await).contains(&second));
     everywhere(&[&one, &two, &three], preview(), "shop-preview", "").await;
     let kinds = ground.databases.kinds().await.unwrap();
-    for (kind, count) in [("policy.activated", 4), ("policy.proposed", 1), ("policy.approved", 1), ("policy.refused", 2)] {
+    for (kind, count) in
+        [("policy.activated", 4), ("policy.proposed", 2), ("policy.withdrawn", 1), ("policy.approved", 1), ("policy.refused", 3)]
+    {
         assert_eq!(kinds.iter().filter(|told| *told == kind).count(), count, "{kind}: {kinds:?}");
     }
 }

@@ -59,6 +59,7 @@ pub fn policies_of_operators(admin: Admin) -> Router {
         .route("/api/v1/policies/{hash}", get(policies::show))
         .route("/api/v1/policies/{hash}/activate", post(policies::activate))
         .route("/api/v1/policies/{hash}/approve", post(policies::approve))
+        .route("/api/v1/policies/{hash}/withdraw", post(policies::withdraw))
         .with_state(Arc::new(admin))
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use domain::audit::hex;
-use domain::wire::{PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, Problem};
+use domain::wire::{PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, PolicyWithdrawal, Problem};
 use serde::Serialize;
 
 use super::Admin;
@@ -186,6 +186,38 @@ pub(crate) async fn approve(
     let done = async {
         let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
         Ok(told(admin.versions.approve(&holder, &hash, context.id).await?))
+    };
+    answer(&context, done.await)
+}
+
+/// Takes a set back that waits for a second operator. Needs to be its author, or the right `policy.write` or `policy.approve`.
+#[utoipa::path(
+    post,
+    path = "/api/v1/policies/{hash}/withdraw",
+    tag = "operator",
+    security(("session" = [])),
+    params(("hash" = String, Path, description = "A set's hash, or 8 or more digits that it begins with")),
+    responses(
+        (status = 200, description = "It waits no more", body = PolicyWithdrawal),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
+        (status = 404, description = "No such set waits", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "It was withdrawn before", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn withdraw(
+    State(admin): State<Arc<Admin>>,
+    Extension(context): Extension<Context>,
+    Path(hash): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let done = async {
+        let holder = admin.sessions.holder(read::bearer(&headers)?, context.id).await?;
+        let withdrawn: PolicyWithdrawal = admin.versions.withdraw(&holder, &hash, context.id).await?;
+        Ok(withdrawn)
     };
     answer(&context, done.await)
 }

@@ -5,8 +5,9 @@ use domain::refusal::{Code, Refusal};
 use domain::wire::PolicyOutcome;
 use uuid::Uuid;
 
-use super::person::{author, person};
+use super::person::author;
 use super::push::{Pushed, Versions};
+use super::withdraw::is_own;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
 use crate::store::policies::Activated;
@@ -18,8 +19,8 @@ impl Versions {
         holder.require(rooms, "policy.approve", None, decision).await?;
         let hash = self.named(hash).await?.0;
         let proposal = rooms.store.proposals().await?.into_iter().find(|proposal| proposal.hash == hash);
-        let proposal = proposal.ok_or_else(|| Refusal::new(Code::NotFound).hint("no such policy set waits"))?;
-        if proposal.author.session == holder.session.id || proposal.person == person(holder, proposal.id) {
+        let Some(proposal) = proposal else { return Err(self.waits_no_more(holder, &hash, decision).await?) };
+        if is_own(&proposal, holder) {
             return Err(self.refused(holder, Code::PolicyOwnProposal.into(), decision).await);
         }
         let set = self.stored_sound(holder, &hash, decision).await?;
@@ -32,8 +33,12 @@ impl Versions {
         let mut tx = rooms.store.begin().await?;
         tx.policy_turn().await?;
         let (pushed, at) = tx.pushed_policy(rooms.system.now()).await?;
-        if pushed != Some(proposal.base) || !tx.approve_policy(proposal.id, at).await? {
+        if pushed != Some(proposal.base) {
             return Err(stale().into());
+        }
+        if !tx.approve_policy(proposal.id, at).await? {
+            drop(tx);
+            return Err(self.waits_no_more(holder, &hash, decision).await?);
         }
         tx.remember(&[tell(approved)]).await?;
         let row = Activated {

@@ -53,6 +53,13 @@ pub fn uses(set: &PolicySet, engines: &Engines, connection: impl Fn(&str) -> Opt
     wrong
 }
 
+/// Connections that no role uses: their admin credentials are kept for nothing.
+pub fn idle<'a>(set: &PolicySet, connections: impl Iterator<Item = &'a String>) -> Vec<String> {
+    let used = set.connections();
+    let idle = connections.filter(|name| !used.contains_key(name.as_str()));
+    idle.map(|name| format!("note: no role uses [connection.{name}]")).collect()
+}
+
 /// What is wrong with the files that issuers name.
 pub async fn files(sources: &[Source]) -> Vec<String> {
     let mut wrong = Vec::new();

@@ -2,7 +2,7 @@
 
 use domain::audit::{Kind, hex};
 use domain::refusal::{Code, Refusal};
-use domain::wire::{PolicyActivation, PolicyAuthor, PolicyDetail, PolicyFile, PolicyList, PolicyProposal};
+use domain::wire::{PolicyActivation, PolicyAuthor, PolicyDetail, PolicyFile, PolicyList, PolicyProposal, PolicyWithdrawal};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -10,11 +10,13 @@ use super::push::Versions;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
 use crate::store::policies::{Activated, Author};
-use crate::store::proposals::Proposal;
+use crate::store::proposals::{Proposal, Withdrawn};
 
 const READ: &str = "policy.read";
 /// Activations that are listed.
 const LATEST: i64 = 100;
+/// Withdrawals that are.
+const LATEST_WITHDRAWN: i64 = 20;
 /// The shortest beginning of a hash that stands for all of it.
 pub(super) const SHORTEST: usize = 8;
 
@@ -30,6 +32,7 @@ impl Versions {
             source: rooms.policies.source().to_owned(),
             shadow: rooms.policies.shadow().map(|set| hex(&set.hash())),
             proposals: rooms.store.proposals().await?.iter().map(|proposal| told(proposal, &active)).collect(),
+            withdrawn: self.withdrawn(None).await?,
             activations: rooms.store.policy_history(None, LATEST).await?.into_iter().map(activation).collect(),
         })
     }
@@ -48,9 +51,14 @@ impl Versions {
             active: hash == active,
             stored_at,
             proposal: proposals.iter().find(|proposal| proposal.hash == hash).map(|proposal| told(proposal, &active)),
+            withdrawn: self.withdrawn(Some(&hash)).await?,
             activations: store.policy_history(Some(&hash), LATEST).await?.into_iter().map(activation).collect(),
             files: files.into_iter().map(|(path, text)| PolicyFile { path, text }).collect(),
         })
+    }
+
+    async fn withdrawn(&self, of: Option<&[u8; 32]>) -> Result<Vec<PolicyWithdrawal>, Error> {
+        Ok(self.rooms.store.withdrawn_policies(of, LATEST_WITHDRAWN).await?.into_iter().map(withdrawal).collect())
     }
 
     async fn looked(&self, holder: &Holder, hash: Option<&[u8; 32]>, decision: Uuid) -> Result<(), Error> {
@@ -92,6 +100,17 @@ fn activation(activated: Activated) -> PolicyActivation {
         source: activated.source,
         author: activated.author.map(who),
         approver: activated.approver.map(who),
+    }
+}
+
+pub(super) fn withdrawal(withdrawn: Withdrawn) -> PolicyWithdrawal {
+    PolicyWithdrawal {
+        hash: hex(&withdrawn.hash),
+        author: who(withdrawn.author),
+        proposed_at: withdrawn.proposed_at,
+        reason: withdrawn.reason,
+        by: who(withdrawn.by),
+        at: withdrawn.at,
     }
 }
 

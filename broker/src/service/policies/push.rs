@@ -29,7 +29,7 @@ const TOLD: usize = 100;
 const ROUNDS: usize = 3;
 /// The most files of one set.
 const FILES: usize = 2000;
-const WRITE: &str = "policy.write";
+pub(super) const WRITE: &str = "policy.write";
 
 /// The verbs of operators on policy sets.
 #[derive(Clone, Debug)]

@@ -193,6 +193,78 @@ async fn what_widens_waits_for_another_person(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_waits_is_taken_back_and_then_nobody_approves_it(pool: PgPool) {
+    let with = |name: &str, rights: &str| role(name, ACCEPT, &format!("engine = \"operator\"\nrights = [{rights}]"));
+    let weak = with("weak", "\"policy.read\", \"audit.read\"");
+    let start = [ops(), with("eyes", "\"policy.approve\""), with("hand", "\"policy.write\""), weak].concat();
+    let (one, two) = (House::pushed(&pool, Approval::Widening, &start).await, House::pushed(&pool, Approval::Widening, "").await);
+    let (author, boss, weak) = (one.keeper("ops").await, one.keeper("boss").await, one.keeper("weak").await);
+    let grown = [start.as_str(), &database("shop", "")].concat();
+    let proposed = one.apply(&author, &grown, &plain()).await.unwrap();
+    let hash = hex(&proposed.hash);
+    let withdraw = async |house: &House, holder: &Holder, hash: &str| {
+        house.versions().withdraw(holder, hash, house.id()).await.map_err(code)
+    };
+    // Who holds neither right learns nothing, not even whether it waits.
+    for told in [&hash, &hex(&one.active()), &"00".repeat(32), &"no hash".to_owned()] {
+        assert_eq!(withdraw(&one, &weak, told).await.map(|_| ()), Err(Code::RightMissing), "{told}");
+    }
+    assert_eq!(withdraw(&one, &author, &hex(&one.active())).await.map(|_| ()), Err(Code::NotFound), "it does not wait");
+    let withdrawn = withdraw(&one, &author, &hash[..12]).await.unwrap();
+    assert_eq!((withdrawn.by.name.as_str(), withdrawn.author.name.as_str()), ("ci ops", "ci ops"));
+    // Another replica knows at once.
+    let refused = two.versions().approve(&boss, &hash, two.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(refused, Err(Code::PolicyWithdrawn));
+    assert_eq!(withdraw(&two, &boss, &hash).await.map(|_| ()), Err(Code::PolicyWithdrawn), "once");
+    let list = two.versions().list(&boss, two.id()).await.unwrap();
+    assert_eq!((list.proposals.len(), list.withdrawn.len()), (0, 1));
+    let shown = two.versions().show(&boss, &hash, two.id()).await.unwrap();
+    assert!(shown.proposal.is_none() && shown.withdrawn[0].reason.contains("the role shop"), "{shown:?}");
+    assert_eq!(one.active(), proposed.was);
+    let record = &one.audit("policy.withdrawn").await[0];
+    assert_eq!((&record.fields["object"], &record.fields["author"]), (&hash, &author.session.id.to_string()));
+
+    // Others may as well, with one right or the other, and who has lost both may take back what is their own.
+    for name in ["eyes", "hand"] {
+        assert_eq!(one.apply(&author, &grown, &plain()).await.unwrap().outcome, PolicyOutcome::Proposed, "again");
+        let holder = one.keeper(name).await;
+        assert_eq!(withdraw(&one, &holder, &hash).await.unwrap().by.name, format!("ci {name}"));
+    }
+    assert_eq!(one.apply(&author, &grown, &plain()).await.unwrap().outcome, PolicyOutcome::Proposed);
+    let bereft = Holder { rights: Vec::new(), ..author };
+    assert_eq!(withdraw(&one, &bereft, &hash).await.unwrap().by.name, "ci ops");
+    assert_eq!(one.audit("policy.withdrawn").await.len(), 4);
+    // What was withdrawn once and approved later is not withdrawn.
+    one.apply(&boss, &grown, &plain()).await.unwrap();
+    let eyes = one.keeper("eyes").await;
+    assert_eq!(one.versions().approve(&eyes, &hash, one.id()).await.unwrap().outcome, PolicyOutcome::Activated);
+    assert_eq!(withdraw(&one, &boss, &hash).await.map(|_| ()), Err(Code::NotFound));
+    for house in [&one, &two] {
+        house.close().await;
+    }
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn of_an_approval_and_a_withdrawal_at_once_one_counts(pool: PgPool) {
+    let house = House::pushed(&pool, Approval::Always, &ops()).await;
+    let (author, boss) = (house.keeper("ops").await, house.keeper("boss").await);
+    for at in 0..8 {
+        let before = house.active();
+        let hash = house.apply(&author, &[ops(), database(&format!("shop{at}"), "")].concat(), &plain()).await.unwrap().hash;
+        let (text, versions) = (hex(&hash), house.versions());
+        let (approved, withdrawn) =
+            tokio::join!(versions.approve(&boss, &text, house.id()), versions.withdraw(&author, &text, house.id()));
+        let (approved, withdrawn) = (approved.map(|_| ()).map_err(code), withdrawn.map(|_| ()).map_err(code));
+        match (approved, withdrawn) {
+            (Ok(()), Err(Code::NotFound)) => assert_eq!(house.active(), hash),
+            (Err(Code::PolicyWithdrawn), Ok(())) => assert_eq!(house.active(), before),
+            both => panic!("{both:?}"),
+        }
+    }
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn rights_are_needed_and_a_folder_is_not_overruled(pool: PgPool) {
     let weak = role("weak", "", "engine = \"operator\"\nrights = [\"policy.read\"]");
     let house = House::build(&pool, &[ops(), weak].concat()).await;

@@ -87,7 +87,20 @@ pub(super) async fn policy_bootstrap_keys_and_denials(store: &Store) {
     let mut tx = store.begin().await.unwrap();
     assert!(tx.approve_policy(proposal.id, now).await.unwrap());
     assert!(!tx.approve_policy(proposal.id, now).await.unwrap(), "once");
+    let by = Author { name: "github again".to_owned(), session: id(store) };
+    assert!(!tx.withdraw_policy(proposal.id, &by, now).await.unwrap(), "what is approved is not taken back");
     tx.commit().await.unwrap();
+    assert!(!store.is_withdrawn(&[4; 32]).await.unwrap() && !store.is_withdrawn(&[9; 32]).await.unwrap());
+    let mut tx = store.begin().await.unwrap();
+    let proposal = Proposal { id: id(store), ..proposal };
+    tx.propose_policy(&proposal).await.unwrap();
+    assert!(tx.withdraw_policy(proposal.id, &by, now).await.unwrap());
+    assert!(!tx.approve_policy(proposal.id, now).await.unwrap(), "what is taken back is not approved");
+    tx.commit().await.unwrap();
+    assert!(store.is_withdrawn(&[4; 32]).await.unwrap());
+    let withdrawn = store.withdrawn_policies(Some(&[4; 32]), 9).await.unwrap();
+    assert_eq!((withdrawn.len(), &withdrawn[0].by, &withdrawn[0].author), (1, &by, &proposal.author));
+    assert_eq!(store.withdrawn_policies(Some(&[5; 32]), 9).await.unwrap(), []);
     assert_eq!(store.policy_files(&[4; 32]).await.unwrap(), Some(files));
     assert_eq!(store.policy_files(&[7; 32]).await.unwrap(), None);
 

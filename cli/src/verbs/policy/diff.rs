@@ -4,12 +4,12 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use domain::policy::{Diff, Difference, Moved, Now, SourceFile, diff};
+use domain::policy::{Ambiguities, Diff, Difference, Moved, Now, SourceFile, ambiguities, diff};
 use serde::Serialize;
 
 use super::load::loaded;
-use super::revision::{is_revision, read_revision};
-use super::tokens;
+use super::revision::{is_revision, merge_base, read_revision};
+use super::{tokens, unnamed};
 use crate::args::Format;
 use crate::context::Context;
 use crate::failure::{Failure, Result};
@@ -18,7 +18,7 @@ use crate::render::{BAD, FAINT, GOOD, STRONG, clean, count};
 
 #[derive(Args, Debug)]
 pub(crate) struct Compare {
-    /// The set as it was: a folder, a git revision, or two of them as in origin/main..HEAD
+    /// The set as it was: a folder, a git revision, or two of them: main..HEAD, or main...HEAD from where the two parted
     old: String,
     /// The folder of the set as it is
     #[arg(default_value = "policies")]
@@ -35,6 +35,8 @@ struct Answer<'a> {
     widens: bool,
     #[serde(flatten)]
     diff: &'a Diff,
+    /// What becomes of asks that name no role.
+    unnamed: &'a Ambiguities,
 }
 
 /// The exit code: 0, or 1 for a change that widens where that was asked for.
@@ -42,12 +44,14 @@ pub(super) fn run(context: &Context, ask: &Compare) -> Result<u8> {
     let (old, new) = sets(&ask.old, &ask.new)?;
     let (old, new) = (loaded(old.0, &old.1)?, loaded(new.0, &new.1)?);
     let diff = diff(&old, &new);
+    let unnamed = ambiguities(&old, &new, &diff);
     match context.out.format {
         Format::Json => {
-            context.out.json(&Answer { outcomes_stay: diff.outcomes_stay(), widens: diff.widens(), diff: &diff })?;
+            let (outcomes_stay, widens) = (diff.outcomes_stay(), diff.widens());
+            context.out.json(&Answer { outcomes_stay, widens, diff: &diff, unnamed: &unnamed })?;
         }
-        Format::Markdown => context.out.raw(markdown(&diff).as_bytes())?,
-        Format::Text | Format::Sarif | Format::Github => context.out.text(&text(&diff))?,
+        Format::Markdown => context.out.raw(markdown(&diff, &unnamed).as_bytes())?,
+        Format::Text | Format::Sarif | Format::Github => context.out.text(&text(&diff, &unnamed))?,
     }
     Ok(u8::from(ask.exit_code && diff.widens()))
 }
@@ -67,12 +71,15 @@ fn sets(old: &str, folder: &Path) -> Result<(Source, Source)> {
         }
         return Ok((here(Path::new(old))?, here(folder)?));
     }
-    if old.contains("...") {
-        return Err(Failure::usage(format!("{old} names two revisions by three dots"))
-            .fix("write it with two dots, or name one revision to compare it with the folder"));
+    let head = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
+    if let Some((from, to)) = old.split_once("...") {
+        let (from, to) = (head(from), head(to));
+        let base = merge_base(folder, &from, &to)?;
+        let parted = format!("at {}, where {from} and {to} parted", base.get(..12).unwrap_or(&base));
+        return Ok(((read_revision(folder, &base)?, parted), at(&to)?));
     }
     match old.split_once("..") {
-        Some((from, to)) => Ok((at(from)?, at(if to.is_empty() { "HEAD" } else { to })?)),
+        Some((from, to)) => Ok((at(&head(from))?, at(&head(to))?)),
         None => Ok((at(old)?, here(folder)?)),
     }
 }
@@ -82,7 +89,7 @@ fn in_order(diff: &Diff) -> impl Iterator<Item = &Moved> {
     [Now::Allowed, Now::Denied].into_iter().flat_map(|now| diff.moved.iter().filter(move |moved| moved.now == now))
 }
 
-fn text(diff: &Diff) -> String {
+fn text(diff: &Diff, unnamed: &Ambiguities) -> String {
     let mut text = String::new();
     for moved in in_order(diff) {
         let (style, word) = if moved.now == Now::Allowed { (BAD, "newly allowed") } else { (GOOD, "newly denied ") };
@@ -106,6 +113,7 @@ fn text(diff: &Diff) -> String {
             clean(&unanswered.reason)
         );
     }
+    unnamed::text(unnamed, &mut text);
     let shown: Vec<[String; 4]> = diff.differences.iter().map(cells).collect();
     let width = |at: usize| shown.iter().filter_map(|cells| cells.get(at)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let (first, second) = (width(0), width(1));
@@ -114,11 +122,11 @@ fn text(diff: &Diff) -> String {
         let _ = writeln!(text, "{style}{word}{style:#}  {STRONG}{what:first$}{STRONG:#}  {field:second$}  {change}");
     }
     let style = if diff.widens() { BAD } else { GOOD };
-    let _ = writeln!(text, "{style}{}{style:#}", summary(diff));
+    let _ = writeln!(text, "{style}{}{style:#}", summary(diff, unnamed));
     text
 }
 
-fn summary(diff: &Diff) -> String {
+fn summary(diff: &Diff, unnamed: &Ambiguities) -> String {
     let many = |now: Now| diff.moved.iter().filter(|moved| moved.now == now).count();
     let outcome = if diff.outcomes_stay() {
         "no token's outcome changes".to_owned()
@@ -133,7 +141,7 @@ fn summary(diff: &Diff) -> String {
         0 => String::new(),
         n => format!("; {}", count(n, "other difference")),
     };
-    format!("{outcome}{undecided}{others}")
+    format!("{outcome}{undecided}{}{others}", unnamed::summary(unnamed))
 }
 
 /// What it is, which field, how it changed, and the same for Markdown.
@@ -165,8 +173,8 @@ fn items(old: &str, new: &str, value: fn(&str) -> String) -> Option<String> {
     (!moved.is_empty()).then(|| moved.join(", "))
 }
 
-fn markdown(diff: &Diff) -> String {
-    let mut text = format!("### Policy: {}\n\n", summary(diff));
+fn markdown(diff: &Diff, unnamed: &Ambiguities) -> String {
+    let mut text = format!("### Policy: {}\n\n", summary(diff, unnamed));
     for moved in in_order(diff) {
         let word = if moved.now == Now::Allowed { "⚠️ **Newly allowed**" } else { "🔒 **Newly denied**" };
         let place = tokens::code(&format!("{}:{}", moved.place.file, moved.place.line));
@@ -179,6 +187,7 @@ fn markdown(diff: &Diff) -> String {
         let (role, issuer) = (tokens::code(&unanswered.role), tokens::code(&unanswered.issuer));
         let _ = writeln!(text, "❓ **Not decided**: {role} to tokens of {issuer}: {}.\n", tokens::plain(&unanswered.reason));
     }
+    unnamed::markdown(unnamed, &mut text);
     if !diff.differences.is_empty() {
         let _ = writeln!(text, "| what | field | change | |\n|---|---|---|---|");
         for difference in &diff.differences {
@@ -192,33 +201,48 @@ fn markdown(diff: &Diff) -> String {
 
 #[cfg(test)]
 mod tests {
-    use domain::policy::{PolicySet, diff};
+    use domain::policy::PolicySet;
 
     use super::*;
 
-    fn set(environment: &str, ttl: &str) -> PolicySet {
-        let text = format!(
-            "[issuer.github]\nkind = \"github\"\nurl = \"https://token.actions.githubusercontent.com\"\naudience = \"https://d.example\"\n\
-             [role.deploy]\nttl = \"{ttl}\"\n[role.deploy.credential.c]\nengine = \"kv\"\npath = \"a/b\"\n\
-             [[role.deploy.allow]]\nissuer = \"github\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\n{environment}"
-        );
+    fn loaded(text: String) -> PolicySet {
         PolicySet::load(vec![SourceFile { path: "set.toml".to_owned(), text }]).expect("a set")
+    }
+
+    fn role(name: &str, environment: &str, ttl: &str) -> String {
+        format!(
+            "[role.{name}]\nttl = \"{ttl}\"\n[role.{name}.credential.c]\nengine = \"kv\"\npath = \"a/b\"\n\
+             [[role.{name}.allow]]\nissuer = \"github\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\n{environment}\n"
+        )
+    }
+
+    const ISSUER: &str = "[issuer.github]\nkind = \"github\"\nurl = \"https://token.actions.githubusercontent.com\"\n\
+                          audience = \"https://d.example\"\n";
+
+    fn set(environment: &str, ttl: &str) -> PolicySet {
+        loaded(format!("{ISSUER}{}", role("deploy", environment, ttl)))
     }
 
     fn seen(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
     }
 
+    /// As text and as Markdown.
+    fn shown(old: &PolicySet, new: &PolicySet) -> (String, String) {
+        let diff = diff(old, new);
+        let unnamed = ambiguities(old, new, &diff);
+        (seen(&text(&diff, &unnamed)), markdown(&diff, &unnamed))
+    }
+
     #[test]
     fn shows_a_token_for_what_moves_and_marks_what_is_wider() {
-        let diff = diff(&set("environment = \"production\"", "10m"), &set("", "20m"));
+        let (text, page) = shown(&set("environment = \"production\"", "10m"), &set("", "20m"));
         assert_eq!(
-            seen(&text(&diff)),
+            text,
             "newly allowed  deploy  github, row 1 (set.toml:10)\n    before row 1 asked for environment = \"production\"; one such token:\n      \
              the sample token of github as it is\nwider  role deploy  ttl  10m → 20m\n\
              newly allowed by 1 row, newly denied by 0 rows; 1 other difference\n"
         );
-        let page = markdown(&diff);
         assert!(page.starts_with("### Policy: newly allowed by 1 row"), "{page}");
         assert!(page.contains("| role deploy | ttl | `10m` → `20m` | wider |"), "{page}");
     }
@@ -245,15 +269,29 @@ mod tests {
 
     #[test]
     fn says_so_when_nothing_moves() {
-        let same = diff(&set("", "10m"), &set("ref_type = { present = true }", "10m"));
-        assert_eq!(seen(&text(&same)), "no token's outcome changes\n");
-        assert_eq!(markdown(&same), "### Policy: no token's outcome changes\n\n");
+        let (text, page) = shown(&set("", "10m"), &set("ref_type = { present = true }", "10m"));
+        assert_eq!(text, "no token's outcome changes\n");
+        assert_eq!(page, "### Policy: no token's outcome changes\n\n");
     }
 
     #[test]
-    fn three_dots_are_refused_and_a_folder_comes_before_a_revision() {
+    fn tells_whose_asks_without_a_role_are_refused_from_now_on() {
+        let one = set("", "10m");
+        let two = loaded(format!("{ISSUER}{}{}", role("deploy", "", "10m"), role("other", "environment = \"x\"", "10m")));
+        let (text, page) = shown(&one, &two);
+        let sentence =
+            "an ask that names no role got deploy and is refused now (role_ambiguous); one such token:\n      environment  \"x\"";
+        assert!(text.contains("ambiguous  deploy, other  github") && text.contains(sentence), "{text}");
+        assert!(text.contains("; 1 pair of roles newly ambiguous"), "{text}");
+        assert!(page.contains("⚠️ **Ambiguous**: `deploy`, `other` to tokens of `github`"), "{page}");
+        let (text, page) = shown(&two, &one);
+        assert!(text.contains("was refused (role_ambiguous) and gets deploy now"), "{text}");
+        assert!(text.contains("; 1 pair of roles no longer ambiguous") && page.contains("✅ **No longer ambiguous**"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_comes_before_a_revision() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(sets("a...b", folder.path()).expect_err("three dots").title.contains("three dots"));
         assert!(sets(&folder.path().display().to_string(), folder.path()).expect_err("empty").title.contains("holds no .toml"));
     }
 }

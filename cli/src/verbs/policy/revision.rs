@@ -10,21 +10,9 @@ use crate::failure::{Failure, Result};
 
 /// The files below `folder` as a revision has them; as in a folder, only `.toml`, and nothing that begins with a dot.
 pub(super) fn read_revision(folder: &Path, revision: &str) -> Result<Vec<SourceFile>> {
-    if !folder.is_dir() {
-        return Err(Failure::usage(format!("there is no folder {}", folder.display())).fix("name the folder of the policy set"));
-    }
-    git(folder, &["rev-parse", "--git-dir"]).map_err(|failure| {
-        failure.fix(format!("{} is in no git repository; name two folders to compare them", folder.display()))
-    })?;
-    let commit = git(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
-        .map_err(|_| {
-            Failure::usage(format!("there is neither a folder nor a git revision {revision}"))
-                .fix("fetch it first; in a shallow clone of a CI job, fetch more than the last commit (actions/checkout: fetch-depth: 0)")
-        })?;
-    let commit = text(commit)?;
-    let commit = commit.trim();
+    let commit = commit(folder, revision)?;
     // Asked from inside the folder, git lists what lies below it, by its path from there.
-    let listed = text(git(folder, &["ls-tree", "-r", "-z", commit])?)?;
+    let listed = text(git(folder, &["ls-tree", "-r", "-z", &commit])?)?;
     let mut files = Vec::new();
     for entry in listed.split('\0').filter(|entry| !entry.is_empty()) {
         let Some((about, path)) = entry.split_once('\t') else { continue };
@@ -52,7 +40,35 @@ pub(super) fn read_revision(folder: &Path, revision: &str) -> Result<Vec<SourceF
 
 /// Whether git knows a commit by that name.
 pub(super) fn is_revision(folder: &Path, name: &str) -> bool {
-    git(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{name}^{{commit}}")]).is_ok()
+    commit(folder, name).is_ok()
+}
+
+/// The commit from which two revisions have parted, as `git diff A...B` takes it.
+pub(super) fn merge_base(folder: &Path, one: &str, other: &str) -> Result<String> {
+    let (from, to) = (commit(folder, one)?, commit(folder, other)?);
+    let base = git(folder, &["merge-base", &from, &to]).map_err(|_| {
+        Failure::usage(format!("{one} and {other} have no commit in common")).fix(
+            "in a shallow clone of a CI job, fetch more than the last commit (actions/checkout: fetch-depth: 0); \
+             or write two dots, to compare the two as they are",
+        )
+    })?;
+    Ok(text(base)?.trim().to_owned())
+}
+
+/// The commit that a revision names.
+fn commit(folder: &Path, revision: &str) -> Result<String> {
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("there is no folder {}", folder.display())).fix("name the folder of the policy set"));
+    }
+    git(folder, &["rev-parse", "--git-dir"]).map_err(|failure| {
+        failure.fix(format!("{} is in no git repository; name two folders to compare them", folder.display()))
+    })?;
+    let commit = git(folder, &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
+        .map_err(|_| {
+            Failure::usage(format!("there is neither a folder nor a git revision {revision}"))
+                .fix("fetch it first; in a shallow clone of a CI job, fetch more than the last commit (actions/checkout: fetch-depth: 0)")
+        })?;
+    Ok(text(commit)?.trim().to_owned())
 }
 
 fn git(folder: &Path, arguments: &[&str]) -> Result<Vec<u8>> {
@@ -124,5 +140,31 @@ mod tests {
             make(root.path(), &["commit", "--quiet", "-m", "three"]);
             assert!(read_revision(&policies, "HEAD").expect_err("a linked folder").title.contains("teams is no plain file"));
         }
+    }
+
+    #[test]
+    fn finds_where_two_branches_parted() {
+        if Command::new("git").arg("--version").output().is_err() {
+            return;
+        }
+        let root = tempfile::tempdir().expect("a folder");
+        let write = |text: &str, message: &str| {
+            std::fs::write(root.path().join("a.toml"), text).expect("written");
+            make(root.path(), &["add", "-A"]);
+            make(root.path(), &["commit", "--quiet", "-m", message]);
+        };
+        make(root.path(), &["init", "--quiet", "--initial-branch", "main"]);
+        write("# base", "one");
+        make(root.path(), &["checkout", "--quiet", "-b", "topic"]);
+        write("# topic", "two");
+        make(root.path(), &["checkout", "--quiet", "main"]);
+        write("# main", "three");
+        let base = merge_base(root.path(), "main", "topic").expect("parted");
+        assert_eq!(read_revision(root.path(), &base).expect("read")[0].text, "# base");
+        assert_eq!(merge_base(root.path(), "topic", "main").expect("parted"), base);
+        make(root.path(), &["checkout", "--quiet", "--orphan", "apart"]);
+        write("# apart", "four");
+        assert!(merge_base(root.path(), "main", "apart").expect_err("strangers").title.contains("no commit in common"));
+        assert!(merge_base(root.path(), "main", "--all").expect_err("no revision").title.contains("neither"));
     }
 }

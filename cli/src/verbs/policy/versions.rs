@@ -1,10 +1,12 @@
-//! `daypass policy apply|list|show|rollback|approve|shadow`: versions of the policy set at a broker, for operators.
+//! `daypass policy apply|list|show|rollback|approve|withdraw|shadow`: versions of the policy set at a broker, for operators.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use domain::wire::{PolicyAuthor, PolicyFile, PolicyList, PolicyOutcome, PolicyPush, PolicyPushed, PolicyTerms};
+use domain::wire::{
+    PolicyAuthor, PolicyFile, PolicyList, PolicyOutcome, PolicyPush, PolicyPushed, PolicyTerms, PolicyWithdrawal,
+};
 
 use crate::context::Context;
 use crate::failure::Result;
@@ -49,6 +51,11 @@ pub(crate) enum Versions {
         /// The set's hash, or 8 or more digits that it begins with
         hash: String,
     },
+    /// Take back a policy set that waits for a second operator: yours, or any with the right policy.write or policy.approve
+    Withdraw {
+        /// The set's hash, or 8 or more digits that it begins with
+        hash: String,
+    },
     /// Show which policy set looks on beside the active one
     Shadow {
         /// Have none look on any more
@@ -85,6 +92,7 @@ pub(crate) async fn run(context: &Context, verb: Versions) -> Result<()> {
         }
         Versions::Rollback { hash, terms } => context.operators()?.activate_policy(&hash, &terms.into()).await?,
         Versions::Approve { hash } => context.operators()?.approve_policy(&hash).await?,
+        Versions::Withdraw { hash } => return withdrawn(context, &context.operators()?.withdraw_policy(&hash).await?),
         Versions::List => return list(context, &context.operators()?.policies().await?),
         Versions::Show { hash, files } => return show(context, &hash, files).await,
         Versions::Shadow { clear } => {
@@ -115,13 +123,27 @@ fn told(context: &Context, pushed: &PolicyPushed) -> Result<()> {
     pairs.extend(pushed.adds.iter().map(|added| ("adds", added.clone())));
     context.out.pairs(&pairs)?;
     let note = match pushed.outcome {
-        PolicyOutcome::Proposed => format!("another operator: daypass policy approve {}", short(&pushed.hash)),
+        PolicyOutcome::Proposed => {
+            let hash = short(&pushed.hash);
+            format!("another operator: daypass policy approve {hash}; to take it back: daypass policy withdraw {hash}")
+        }
         PolicyOutcome::Activated => format!("go back with: daypass policy rollback {}", short(&pushed.was)),
         PolicyOutcome::Shadowed => "see what it would have decided otherwise in the audit trail, fields shadow.*".to_owned(),
         PolicyOutcome::Sound | PolicyOutcome::Unchanged => return Ok(()),
     };
     context.out.note(&note);
     Ok(())
+}
+
+fn withdrawn(context: &Context, withdrawn: &PolicyWithdrawal) -> Result<()> {
+    if context.out.is_json() {
+        return context.out.json(withdrawn);
+    }
+    context.out.pairs(&[
+        ("set", withdrawn.hash.clone()),
+        ("outcome", "withdrawn; nobody can approve it any more".to_owned()),
+        ("author", author(Some(&withdrawn.author))),
+    ])
 }
 
 fn list(context: &Context, list: &PolicyList) -> Result<()> {
@@ -132,6 +154,11 @@ fn list(context: &Context, list: &PolicyList) -> Result<()> {
         let state = if proposal.stale { "waits, but another set is active since" } else { "waits for a second operator" };
         let (at, who) = (short_moment(proposal.at), author(Some(&proposal.author)));
         [short(&proposal.hash), at, state.to_owned(), who, "-".to_owned(), proposal.reason.clone()]
+    });
+    let withdrawn = list.withdrawn.iter().map(|withdrawn| {
+        let state = format!("withdrawn by {}", withdrawn.by.name);
+        let (at, who) = (short_moment(withdrawn.at), author(Some(&withdrawn.author)));
+        [short(&withdrawn.hash), at, state, who, "-".to_owned(), withdrawn.reason.clone()]
     });
     let mut current = true;
     let active = list.activations.iter().map(|activation| {
@@ -147,7 +174,7 @@ fn list(context: &Context, list: &PolicyList) -> Result<()> {
         let (author, approver) = (author(activation.author.as_ref()), author(activation.approver.as_ref()));
         [short(&activation.hash), short_moment(activation.at), state.to_owned(), author, approver, activation.source.clone()]
     });
-    let rows: Vec<[String; 6]> = waiting.chain(active).collect();
+    let rows: Vec<[String; 6]> = waiting.chain(active).chain(withdrawn).collect();
     context.out.table(["SET", "AT (UTC)", "STATE", "AUTHOR", "APPROVED BY", "FROM"], &rows)?;
     if let Some(shadow) = &list.shadow {
         context.out.note(&format!("{} looks on", short(shadow)));
@@ -171,6 +198,10 @@ async fn show(context: &Context, hash: &str, files: bool) -> Result<()> {
     if let Some(proposal) = &set.proposal {
         pairs.push(("waits", format!("since {}: {}", moment(proposal.at), proposal.reason)));
         pairs.push(("author", format!("{} (session {})", proposal.author.name, proposal.author.session_id)));
+    }
+    for withdrawn in &set.withdrawn {
+        let (from, to) = (moment(withdrawn.proposed_at), moment(withdrawn.at));
+        pairs.push(("waited", format!("{from} to {to}, withdrawn by {}: {}", withdrawn.by.name, withdrawn.reason)));
     }
     for activation in &set.activations {
         let by =

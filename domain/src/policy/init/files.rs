@@ -9,8 +9,16 @@ use crate::policy::print::quoted;
 use crate::policy::problem::SourceFile;
 
 /// Values of claims with few words, and another of them.
-const OTHER_WORDS: &[(&str, &str)] =
-    &[("true", "false"), ("false", "true"), ("branch", "tag"), ("tag", "branch"), ("push", "schedule"), ("web", "schedule")];
+const OTHER_WORDS: &[(&str, &str)] = &[
+    ("true", "false"),
+    ("false", "true"),
+    ("branch", "tag"),
+    ("tag", "branch"),
+    ("push", "schedule"),
+    ("web", "schedule"),
+    ("webhook", "schedule"),
+    ("apply", "plan"),
+];
 
 /// What the role's file cannot be called.
 pub(super) const TAKEN: &[&str] = &["invariants", "issuers"];
@@ -73,8 +81,8 @@ fn invariants(start: &Start, asked: &[Asked<'_>]) -> String {
         let body = format!("{{ role = {}, {} = {value} }}", quoted(role), key(claim));
         aligned(&mut out, &[("name", quoted(&name), None), ("issuer", issuer.clone(), None), (bound, body, None)]);
     };
-    for asked in asked.iter().filter(|asked| asked.pins) {
-        write(format!("{role} is for one {} alone", asked.claim), "only", asked.claim, &quoted(asked.example));
+    for (claim, example) in asked.iter().filter(|asked| asked.pins).filter_map(|asked| Some((asked.claim, asked.example?))) {
+        write(format!("{role} is for one {claim} alone"), "only", claim, &quoted(example));
     }
     for (claim, words) in forbidden(start) {
         let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
@@ -112,7 +120,7 @@ fn cases(start: &Start, asked: &[Asked<'_>]) -> String {
     };
     write("the job comes in".to_owned(), &[], "allow", None);
     for asked in asked {
-        let other = other(asked.example);
+        let other = asked.example.map_or_else(|| "other".to_owned(), other);
         let changed: Vec<(&str, &str)> = along(start, asked.claim).into_iter().map(|claim| (claim, other.as_str())).collect();
         write(format!("another {} stays out", asked.claim), &changed, "deny", None);
     }
@@ -143,15 +151,16 @@ fn along<'a>(start: &Start, claim: &'a str) -> Vec<&'a str> {
 
 /// What the cases say of the token, and what it lacks and the sample has: the conditions with their names, and where the token
 /// is not as the sample, what vetoes look at.
-fn said<'a>(start: &'a Start, asked: &[Asked<'a>]) -> (BTreeMap<&'a str, &'a str>, Vec<&'static str>) {
+fn said<'a>(start: &'a Start, asked: &[Asked<'a>]) -> (BTreeMap<&'a str, &'a str>, Vec<&'a str>) {
     let (kind, sample) = (&start.kind, start.kind.sample());
-    let mut said: BTreeMap<&str, &str> = asked.iter().map(|asked| (asked.claim, asked.example)).collect();
+    let mut said: BTreeMap<&str, &str> = asked.iter().filter_map(|asked| Some((asked.claim, asked.example?))).collect();
     for (name, id) in kind.ids() {
         if let Some(value) = start.claims.text(name).filter(|_| said.contains_key(id)) {
             said.insert(name, value);
         }
     }
-    let mut without = Vec::new();
+    let lacks = asked.iter().filter(|asked| asked.example.is_none() && sample.text(asked.claim).is_some());
+    let mut without: Vec<&str> = lacks.map(|asked| asked.claim).collect();
     let tests = kind.vetoes().iter().flat_map(|veto| veto.passes.iter().copied().flatten());
     let looked_at = tests.flat_map(|test| match test.is {
         Is::SameAs(other) => vec![test.claim, other],

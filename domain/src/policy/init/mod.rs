@@ -100,8 +100,8 @@ pub fn init(start: &Start) -> Result<Vec<SourceFile>, NoStart> {
 struct Asked<'a> {
     claim: &'a str,
     pattern: Pattern,
-    /// What the token says.
-    example: &'a str,
+    /// What the token says; nothing where it lacks the claim.
+    example: Option<&'a str>,
     pins: bool,
 }
 
@@ -121,10 +121,15 @@ fn conditions(start: &Start) -> Result<Vec<Asked<'_>>, NoStart> {
         starters => starters.to_vec(),
     };
     let asked = claims.into_iter().filter_map(|claim| {
-        let (example, known) = (text(claim)?, kind.claim(claim).filter(|known| !known.personal)?);
+        let known = kind.claim(claim).filter(|known| !known.personal)?;
+        let absent = kind.absences().contains(&claim) && start.claims.get(claim).is_none();
+        if absent {
+            return Some(Asked { claim, pattern: Pattern::Absent, example: None, pins: false });
+        }
+        let example = text(claim)?;
         let wider = start.wider.iter().find(|(wider, _)| *wider == claim);
         let pattern = wider.map_or_else(|| Pattern::OneOf(vec![Value::Text(example.to_owned())]), |(_, wider)| wider.clone());
-        Some(Asked { claim, pattern, example, pins: known.pins_project && known.class == Class::Immutable })
+        Some(Asked { claim, pattern, example: Some(example), pins: known.pins_project && known.class == Class::Immutable })
     });
     let asked: Vec<Asked<'_>> = asked.collect();
     if asked.iter().any(|asked| asked.pins) {

@@ -69,6 +69,45 @@ fn a_first_set_pins_ids_and_says_what_they_stand_for() {
 }
 
 #[test]
+fn a_branch_of_buildkite_is_told_from_a_tag_of_its_name() {
+    let sample = by_name("buildkite").unwrap().sample();
+    let start = of_token(sample.clone(), None, None).unwrap();
+    let files = made(&start);
+    let set = loaded(files.clone());
+    let allows = |claims: &Claims| {
+        let ask = Ask { issuer: "buildkite", claims, role: Some(&start.role), credentials: &[], ttl: None, now: 0 };
+        decide(&set, &ask).is_ok()
+    };
+    assert!(allows(&sample) && !allows(&sample.clone().with("build_tag", "main")));
+    assert!(files.iter().any(|file| file.text.contains("another build_tag stays out")));
+    let tagged = made(&of_token(sample.with("build_tag", "v1"), None, None).unwrap());
+    assert!(tagged.iter().any(|file| file.text.contains("build_tag       = \"v1\"")), "{tagged:#?}");
+}
+
+#[test]
+fn a_first_set_of_every_kind_asks_for_what_starters_say() {
+    for name in kinds().iter().filter(|name| **name != "generic") {
+        let kind = by_name(name).unwrap();
+        let start = of_token(kind.sample(), Some("https://broker.test".to_owned()), None).unwrap();
+        let set = loaded(made(&start));
+        let mut asked: Vec<&str> =
+            set.role(&start.role).unwrap().rows[0].conditions.iter().map(|condition| condition.claim.as_str()).collect();
+        let mut expected: Vec<&str> = kind.starters().to_vec();
+        expected.retain(|claim| kind.sample().get(claim).is_some() || kind.absences().contains(claim));
+        asked.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(asked, expected, "{name}");
+        // Each of them counts: with another text, or with what should be absent, the token stays out.
+        for claim in expected {
+            let mut other = kind.sample();
+            other.put(claim, Json::from("something-else"));
+            let ask = Ask { issuer: name, claims: &other, role: Some(&start.role), credentials: &[], ttl: None, now: 0 };
+            assert!(decide(&set, &ask).is_err(), "{name}: {claim}");
+        }
+    }
+}
+
+#[test]
 fn jobs_that_no_policy_should_let_in_make_none() {
     for changes in [
         &[("event_name", "pull_request"), ("ref", "refs/pull/7/merge")][..],

@@ -1,8 +1,12 @@
 //! Two spellings of one name are seldom meant.
 
+use std::collections::HashMap;
+
+use super::least::Least;
 use super::look::{Found, Over, RowView};
 use super::words::texts;
 use super::{Lint, Severity};
+use crate::policy::problem::Place;
 
 pub(super) static LINT: Lint = Lint {
     name: "case-slip",
@@ -32,28 +36,40 @@ issuer        = "github"
 repository_id = "637713"
 ref           = "refs/heads/main"
 "#,
-    look: Over::Rows(look),
+    look: Over::AllRows(look),
 };
 
-/// Of two spellings the one with more capitals is told of, so that only texts with capitals are looked for.
-fn look(row: &RowView<'_>) -> Vec<Found> {
+/// A spelling, with how many capitals it has and where it stands.
+type Spelled<'a> = Least<&'a str, (usize, &'a Place)>;
+
+/// Of two spellings the one with more capitals is told of, and of two with as many the later one.
+fn look(rows: &[RowView<'_>]) -> Vec<(usize, Found)> {
+    let mut names: HashMap<(&str, &str, String), Spelled<'_>> = HashMap::new();
+    for row in rows {
+        for (claim, text) in exact(row) {
+            let key = (row.issuer.name.as_str(), claim, text.to_ascii_lowercase());
+            names.entry(key).or_default().take(text, (capitals(text), &row.row.place));
+        }
+    }
     let mut found = Vec::new();
-    for condition in row.row.conditions.iter().filter(|it| !it.fold) {
-        for text in texts(condition).filter(|text| capitals(text) > 0) {
-            let slip = row.everywhere().find_map(|other| {
-                let mut others = other.condition(&condition.claim).into_iter().flat_map(texts);
-                let near = others.find(|near| *near != text && near.eq_ignore_ascii_case(text))?;
-                let later = capitals(near) == capitals(text) && other.row.place >= row.row.place;
-                (capitals(near) <= capitals(text) && !later).then_some((near, other))
-            });
-            if let Some((near, other)) = slip {
-                let place = &other.row.place;
+    for (at, row) in rows.iter().enumerate() {
+        for (claim, text) in exact(row).filter(|(_, text)| capitals(text) > 0) {
+            let key = (row.issuer.name.as_str(), claim, text.to_ascii_lowercase());
+            let near = names.get(&key).and_then(|spelled| spelled.but(&text));
+            if let Some((near, rank)) = near.filter(|(_, rank)| *rank < (capitals(text), &row.row.place)) {
+                let place = rank.1;
                 let message = format!("`{text}` is spelled `{near}` at {}:{}", place.file, place.line);
-                found.push(Found::at(&condition.claim, message));
+                found.push((at, Found::at(claim, message)));
             }
         }
     }
     found
+}
+
+/// The texts that a row compares letter by letter, each with its claim.
+fn exact<'a>(row: &RowView<'a>) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+    let conditions = row.row.conditions.iter().filter(|it| !it.fold);
+    conditions.flat_map(|condition| texts(condition).map(|text| (condition.claim.as_str(), text)))
 }
 
 fn capitals(text: &str) -> usize {

@@ -15,6 +15,8 @@ pub(super) enum Over {
     Issuers(fn(&PolicySet, &Issuer) -> Vec<Found>),
     Roles(fn(&PolicySet, &Role) -> Vec<Found>),
     Rows(fn(&RowView<'_>) -> Vec<Found>),
+    /// All rows of the set at once, for what shows in several of them only; each finding with the position of its row.
+    AllRows(fn(&[RowView<'_>]) -> Vec<(usize, Found)>),
     Credentials(fn(&CredentialView<'_>) -> Vec<Found>),
     /// Once, for what no single thing shows.
     Set(fn(&PolicySet) -> Vec<(Place, Found)>),
@@ -123,12 +125,6 @@ impl<'a> RowView<'a> {
     /// Whether it takes tokens of protected refs only.
     pub(super) fn ref_is_protected(&self) -> bool {
         self.equals("ref_protected", "true")
-    }
-
-    /// Every row of the set that speaks of the same issuer.
-    pub(super) fn everywhere(&self) -> impl Iterator<Item = Self> + use<'a> {
-        let (set, issuer) = (self.set, &self.issuer.name);
-        set.roles().iter().flat_map(move |role| rows(set, role)).filter(move |other| other.issuer.name == *issuer)
     }
 
     /// The other rows of the role.

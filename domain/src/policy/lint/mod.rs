@@ -6,6 +6,7 @@
 //! when a later version knows more.
 
 mod examples;
+mod least;
 mod look;
 mod page;
 mod possible;
@@ -123,6 +124,7 @@ lints! {
     unguarded_ref_glob
     unknown_event
     unprotected_ref
+    unused_connection
     vetoed_value
     waived
     waiver_in_vain

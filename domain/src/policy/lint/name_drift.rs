@@ -1,8 +1,12 @@
 //! One of two names beside the same id is out of date.
 
+use std::collections::HashMap;
+
+use super::least::Least;
 use super::look::{Found, Over, RowView};
 use super::words::texts;
 use super::{Lint, Severity};
+use crate::policy::problem::Place;
 
 pub(super) static LINT: Lint = Lint {
     name: "name-drift",
@@ -36,22 +40,53 @@ repository_id = "637712"
 repository    = "acme/shop"
 ref           = "refs/heads/main"
 "#,
-    look: Over::Rows(look),
+    look: Over::AllRows(look),
 };
 
-fn look(row: &RowView<'_>) -> Vec<Found> {
+/// An id beside a name, as one row has them.
+#[derive(Debug)]
+struct Pair<'a> {
+    issuer: &'a str,
+    claim: &'a str,
+    id: &'a str,
+    name: &'a str,
+    folded: String,
+}
+
+/// What stands earliest, with how it is written there.
+type Earliest<'a, W> = Least<W, (&'a Place, &'a str)>;
+
+fn look(rows: &[RowView<'_>]) -> Vec<(usize, Found)> {
+    let pairs: Vec<(usize, &Place, Pair<'_>)> =
+        rows.iter().enumerate().flat_map(|(at, row)| pairs(row).map(move |pair| (at, &row.row.place, pair))).collect();
+    let mut names: HashMap<[&str; 3], Earliest<'_, &str>> = HashMap::new();
+    let mut ids: HashMap<[&str; 3], Earliest<'_, &str>> = HashMap::new();
+    for (_, place, pair) in &pairs {
+        let Pair { issuer, claim, id, name, folded } = pair;
+        names.entry([issuer, claim, id]).or_default().take(folded, (place, name));
+        ids.entry([issuer, claim, folded]).or_default().take(id, (place, name));
+    }
     let mut found = Vec::new();
-    for condition in &row.row.conditions {
-        let Some(claim) = row.id_of(&condition.claim) else { continue };
-        let Some((id, name)) = one(row, claim).zip(one(row, &condition.claim)) else { continue };
-        let drifted = row.everywhere().filter(|other| other.row.place < row.row.place).find_map(|other| {
-            let (other_id, other_name) = one(&other, claim).zip(one(&other, &condition.claim))?;
-            let drifts = (id == other_id) != name.eq_ignore_ascii_case(other_name);
-            drifts.then(|| format!("`{other_name}` is {other_id} at {}:{}", other.row.place.file, other.row.place.line))
-        });
-        found.extend(drifted.map(|other| Found::at(&condition.claim, format!("`{name}` is {id} here, and {other}"))));
+    for (at, place, Pair { issuer, claim, id, name, folded }) in &pairs {
+        let renamed = names.get(&[*issuer, *claim, *id]).and_then(|names| names.but(&folded.as_str())).map(|it| (it.1, *id));
+        let copied = ids.get(&[*issuer, *claim, folded.as_str()]).and_then(|ids| ids.but(id)).map(|it| (it.1, it.0));
+        let earlier = renamed.into_iter().chain(copied).filter(|((other, _), _)| other < place).min();
+        if let Some(((other, other_name), other_id)) = earlier {
+            let told = format!("`{other_name}` is {other_id} at {}:{}", other.file, other.line);
+            found.push((*at, Found::at(claim, format!("`{name}` is {id} here, and {told}"))));
+        }
     }
     found
+}
+
+/// The names of a row beside which it has their ids, where there is one of each.
+fn pairs<'a>(row: &RowView<'a>) -> impl Iterator<Item = Pair<'a>> + use<'a> {
+    let row = *row;
+    row.row.conditions.iter().filter_map(move |condition| {
+        let (id, name) = one(&row, row.id_of(&condition.claim)?).zip(one(&row, &condition.claim))?;
+        let (issuer, claim) = (row.issuer.name.as_str(), condition.claim.as_str());
+        Some(Pair { issuer, claim, id, name, folded: name.to_ascii_lowercase() })
+    })
 }
 
 /// The text of a claim, where a row has exactly one.

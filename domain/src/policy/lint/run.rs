@@ -1,6 +1,8 @@
 //! Runs every lint over a set, and matches what they find against what the set accepts.
 
-use super::look::{CredentialView, Found, Over, rows};
+use std::collections::BTreeSet;
+
+use super::look::{CredentialView, Found, Over, RowView, rows};
 use super::{LINTS, Lint};
 use crate::policy::finding::{Finding, Severity};
 use crate::policy::problem::{Place, Places};
@@ -14,7 +16,8 @@ type Accepts<'a> = [&'a [Accept]; 2];
 
 /// Everything that the lints find, accepted or not, in the order of files and lines.
 pub(in crate::policy) fn run(set: &PolicySet) -> Vec<Finding> {
-    let mut notes = Notes { findings: Vec::new(), used: Vec::new() };
+    let mut notes = Notes { findings: Vec::new(), used: BTreeSet::new() };
+    let all: Vec<RowView<'_>> = set.roles.iter().flat_map(|role| rows(set, role)).collect();
     for lint in LINTS.iter().copied() {
         match lint.look {
             Over::Issuers(look) => {
@@ -28,8 +31,15 @@ pub(in crate::policy) fn run(set: &PolicySet) -> Vec<Finding> {
                 }
             }
             Over::Rows(look) => {
-                for row in set.roles.iter().flat_map(|role| rows(set, role)) {
-                    notes.add(lint, look(&row), (&row.row.place, &row.row.keys), [&row.row.accept, &row.role.accept]);
+                for row in &all {
+                    notes.row(lint, row, look(row));
+                }
+            }
+            Over::AllRows(look) => {
+                for (at, found) in look(&all) {
+                    if let Some(row) = all.get(at) {
+                        notes.row(lint, row, vec![found]);
+                    }
                 }
             }
             Over::Credentials(look) => {
@@ -57,10 +67,14 @@ pub(in crate::policy) fn run(set: &PolicySet) -> Vec<Finding> {
 struct Notes {
     findings: Vec<Finding>,
     /// The places of acceptances that were needed.
-    used: Vec<Place>,
+    used: BTreeSet<Place>,
 }
 
 impl Notes {
+    fn row(&mut self, lint: &'static Lint, row: &RowView<'_>, found: Vec<Found>) {
+        self.add(lint, found, (&row.row.place, &row.row.keys), [&row.row.accept, &row.role.accept]);
+    }
+
     fn add(&mut self, lint: &'static Lint, found: Vec<Found>, at: (&Place, &Places), accepts: Accepts<'_>) {
         let accept = accepts.iter().copied().flatten().find(|accept| accept.lint == lint.name);
         for Found { key, message, help, waived } in found {

@@ -5,14 +5,27 @@ use super::*;
 use crate::policy::finding::Finding;
 use crate::policy::{PolicySet, SourceFile};
 
+mod crowds;
 mod edges;
 
 /// What the lints find in a set and nobody accepted.
 fn found(example: &str) -> Vec<Finding> {
     let text = whole(example);
-    let file = SourceFile { path: "set.toml".to_owned(), text: text.clone() };
-    let set = PolicySet::load(vec![file]).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"));
+    let set = PolicySet::load(files(&text)).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"));
     run(&set).into_iter().filter(|finding| finding.accepted.is_none()).collect()
+}
+
+/// An example of several files has their names as comments, each above its file.
+fn files(text: &str) -> Vec<SourceFile> {
+    let mut files = vec![SourceFile { path: "set.toml".to_owned(), text: String::new() }];
+    for line in text.lines() {
+        match line.strip_prefix("# ").filter(|name| name.ends_with(".toml")) {
+            Some(name) => files.push(SourceFile { path: name.to_owned(), text: String::new() }),
+            None => writeln!(files.last_mut().unwrap().text, "{line}").unwrap(),
+        }
+    }
+    files.retain(|file| !file.text.is_empty());
+    files
 }
 
 #[test]

@@ -92,11 +92,11 @@ pub fn diff(old: &PolicySet, new: &PolicySet) -> Diff {
 }
 
 /// One direction: what `after` lets in that `before` does not.
-struct Side<'s> {
-    after: &'s PolicySet,
-    before: &'s PolicySet,
-    issuer: &'s Issuer,
-    now: Now,
+pub(super) struct Side<'s> {
+    pub(super) after: &'s PolicySet,
+    pub(super) before: &'s PolicySet,
+    pub(super) issuer: &'s Issuer,
+    pub(super) now: Now,
 }
 
 /// A role with rows that the other set does not have.
@@ -138,7 +138,7 @@ fn gained(side: &Side<'_>, diff: &mut Diff) {
 
 impl<'s> Side<'s> {
     /// The same issuer in the other set, where its tokens can be the same tokens.
-    fn twin(&self) -> Option<&'s Issuer> {
+    pub(super) fn twin(&self) -> Option<&'s Issuer> {
         let twin = self.before.issuer_by_url(&self.issuer.url)?;
         let same = twin.enabled && twin.audience == self.issuer.audience && twin.kind.name() == self.issuer.kind.name();
         let types = |claim: &Claim| twin.kind.claim(&claim.name).is_none_or(|other| other.ty == claim.ty);
@@ -165,7 +165,7 @@ impl<'s> Side<'s> {
     }
 
     /// Claims without which the other set believes no token, and this one does.
-    fn lacking(&self, twin: &Issuer) -> Vec<Condition> {
+    pub(super) fn lacking(&self, twin: &Issuer) -> Vec<Condition> {
         fn needed(kind: &dyn Kind) -> BTreeSet<&str> {
             kind.required().iter().map(|name| &**name).chain(kind.replay_claim()).collect()
         }
@@ -255,6 +255,6 @@ impl<'s> Side<'s> {
 }
 
 /// Whether the set hands the role to the token.
-fn has(set: &PolicySet, issuer: &Issuer, role: &str, claims: &Claims) -> bool {
+pub(super) fn has(set: &PolicySet, issuer: &Issuer, role: &str, claims: &Claims) -> bool {
     allowed(set, &issuer.name, role, claims).is_some_and(|(_, rehearsed)| !rehearsed)
 }

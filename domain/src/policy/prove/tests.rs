@@ -10,6 +10,7 @@ mod diffs;
 mod invariants;
 mod languages;
 mod random;
+mod unnamed;
 
 fn loaded(text: &str) -> PolicySet {
     PolicySet::load(one(text)).unwrap_or_else(|problems| panic!("{}\n{text}", lines(&problems)))

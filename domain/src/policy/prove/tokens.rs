@@ -28,6 +28,9 @@ pub(super) enum Unclear {
     /// The schema says two things of one place in the token.
     #[error("the schema of issuer `{issuer}` speaks of `{claim}` in two ways that do not fit together")]
     Schema { issuer: String, claim: String },
+    /// There was more to search than anybody waits for.
+    #[error("too many roles take the same tokens to tell them all")]
+    TooMany,
     /// Never seen: an answer that its own check refutes.
     #[error("the proof went wrong: its own counterexample is none ({0})")]
     Refuted(String),

@@ -236,7 +236,12 @@ fn pins<'r>(issuer: &'r Issuer, row: &'r Row) -> Vec<(Option<&'r str>, &'r str)>
     let kind = &issuer.kind;
     let has = |claim: &str| row.conditions.iter().any(|condition| condition.claim == claim);
     let named = kind.ids().iter().filter(|(name, id)| has(name) && !has(id));
-    let mut pins: Vec<(Option<&str>, &str)> = named.map(|(name, id)| (Some(*name), *id)).collect();
+    let mut pins: Vec<(Option<&str>, &str)> = Vec::new();
+    for (name, id) in named {
+        if !pins.iter().any(|(_, pinned)| pinned == id) {
+            pins.push((Some(name), id));
+        }
+    }
     let immutable = |claim: &&crate::issuers::issuer::Claim| {
         claim.pins_project && claim.class == Class::Immutable && claim.ty == Type::String
     };

@@ -113,6 +113,43 @@ fn a_subject_is_joined_by_the_id_of_its_project() {
 }
 
 #[test]
+fn names_of_every_kind_are_joined_by_the_ids_that_were_seen() {
+    for kind in crate::issuers::built_in().filter(|kind| !kind.ids().is_empty()) {
+        let (name, sample) = (kind.name(), kind.sample().with("aud", "https://d.example"));
+        let url = sample.text("iss").unwrap();
+        for (of, id) in kind.ids().iter().filter(|(of, id)| sample.get(of).is_some() && sample.get(id).is_some()) {
+            let set = loaded(one(&format!(
+                "[issuer.it]\nkind = \"{name}\"\nurl = \"{url}\"\naudience = \"https://d.example\"\n\
+                 [[role.deploy.allow]]\nissuer = \"it\"\n\"{of}\" = \"{}\"\nwaive = {{ no-project-pin = \"t\", no-code-gate = \"t\" }}\n\
+                 [role.deploy.credential.secret]\nengine = \"kv\"\npath = \"a/b\"\n",
+                sample.text(of).unwrap()
+            )));
+            let jobs: Vec<Decision> = (0..4)
+                .map(|_| Decision {
+                    issuer: "it".to_owned(),
+                    claims: sample.clone(),
+                    withheld: Vec::new(),
+                    ..job(1, |claims| claims)
+                })
+                .collect();
+            let told = suggested(&set, TIMID, &jobs);
+            let pinned =
+                told.suggestions.iter().filter(|told| told.about == About::PinnedId && told.claim.as_deref() == Some(id));
+            let pinned: Vec<&Suggestion> = pinned.collect();
+            assert_eq!(pinned.len(), 1, "{name}: {of}: {told:#?}");
+            assert!(pinned[0].left_out.is_none() && pinned[0].why.contains(of), "{name}: {of}: {told:#?}");
+            // Whoever takes the name over has another id.
+            let after = loaded(told.files);
+            let mut thief = jobs[0].clone();
+            thief.claims.put(id, crate::claims::Json::from("another"));
+            let struck = kind.vetoes().iter().any(|veto| veto.strikes(&thief.claims));
+            assert!(struck || matches!(now(&set, &thief), Now::Allowed { .. }), "{name}: {of}");
+            assert!(matches!(now(&after, &thief), Now::Denied(_)), "{name}: {of}");
+        }
+    }
+}
+
+#[test]
 fn unused_rows_are_told_and_taken_out_only_when_asked() {
     let set = written(
         "issuer = \"github\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\n\n# The old way.\n[[role.deploy.allow]]\n\
