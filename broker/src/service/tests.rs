@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
-use domain::credentials::postgres;
+use domain::credentials::database;
 use domain::policy::{PolicySet, SourceFile};
 use domain::refusal::Code;
 use domain::secret::Secret;
@@ -77,7 +77,7 @@ impl Target {
 impl Engine for Target {
     const NAME: &'static str = "postgres";
     const ORDER: Order = Order::Revocable;
-    type Params = postgres::Params;
+    type Params = database::Params;
 
     async fn plan(&self, _: &Bench, ask: &engine::Ask<'_, Self::Params>) -> Result<Plan, EngineError> {
         Ok(Plan {
