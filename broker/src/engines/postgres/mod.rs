@@ -6,6 +6,7 @@
 
 mod admin;
 mod create;
+mod denied;
 mod prepared;
 mod prolong;
 mod remove;
