@@ -34,7 +34,8 @@ pub fn router(hooks: Hooks) -> Router {
 /// Takes a delivery of a CI system's webhook: the end of a job ends its sessions.
 ///
 /// GitHub signs the body (`X-Hub-Signature-256`) and tells of `workflow_job` and `workflow_run`; GitLab signs it with the
-/// delivery's id and time (`Webhook-Signature`) or shows its secret token (`X-Gitlab-Token`), and tells of jobs and pipelines. Every other event is passed over.
+/// delivery's id and time (`Webhook-Signature`) or shows its secret token (`X-Gitlab-Token`), and tells of jobs and pipelines.
+/// Every other event is passed over.
 #[utoipa::path(
     post,
     path = "/api/v1/hooks/{issuer}",
