@@ -257,7 +257,7 @@ async fn gitlab_ends_jobs_by_job_and_by_pipeline_with_old_new_and_signing_secret
     for shown in [GITLAB, "a-new-secret-of-gitlab", SIGNING] {
         assert_eq!(send(shown, "Job Hook", &job).await, 401, "{shown}");
     }
-    let now = || time::OffsetDateTime::now_utc().unix_timestamp();
+    let now = || broker::system::FollowingClock::machine().unix_timestamp();
     let send = async |at: i64, proof: &str| {
         let (at, body) = (at.to_string(), job.to_string());
         let headers =
