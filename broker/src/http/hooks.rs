@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::wire::Problem;
@@ -33,8 +33,9 @@ pub fn router(hooks: Hooks) -> Router {
 
 /// Takes a delivery of a CI system's webhook: the end of a job ends its sessions.
 ///
-/// GitHub signs the body (`X-Hub-Signature-256`) and tells of `workflow_job` and `workflow_run`; GitLab shows its secret token
-/// (`X-Gitlab-Token`) and tells of jobs and pipelines. Every other event is passed over.
+/// GitHub signs the body (`X-Hub-Signature-256`) and tells of `workflow_job` and `workflow_run`; GitLab signs it with the
+/// delivery's id and time (`Webhook-Signature`) or shows its secret token (`X-Gitlab-Token`), and tells of jobs and pipelines.
+/// Every other event is passed over.
 #[utoipa::path(
     post,
     path = "/api/v1/hooks/{issuer}",
@@ -68,19 +69,15 @@ pub(super) async fn receive(
 }
 
 async fn carry_out(hooks: &Hooks, issuer: &str, headers: &HeaderMap, body: Body) -> Result<Received, Error> {
-    let names = hooks.headers(issuer)?;
+    hooks.check(issuer)?;
     let body = read::all(body, BODY_LIMIT).await?;
-    let shown = Shown {
-        proof: one(headers, names.proof),
-        event: one(headers, names.event),
-        delivery: one(headers, names.delivery),
-        is_json: one(headers, CONTENT_TYPE.as_str()).is_some_and(read::is_json),
-    };
-    hooks.receive(issuer, shown, &body).await
+    let shown: Shown<'_> = headers.keys().filter_map(|name| Some((name.as_str(), one(headers, name)?))).collect();
+    let is_json = shown.get(CONTENT_TYPE.as_str()).is_some_and(|kind| read::is_json(kind));
+    hooks.receive(issuer, &shown, is_json, &body).await
 }
 
 /// A header that stands once and is text.
-fn one<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     values.next().filter(|_| values.next().is_none())?.to_str().ok()
 }

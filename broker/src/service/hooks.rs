@@ -22,8 +22,9 @@ use crate::store::job_ends::Noted;
 mod github;
 mod gitlab;
 mod sender;
+mod signed;
 
-pub use sender::{Headers, Sender};
+pub use sender::{Proof, Sender, Shown};
 
 /// Deliveries of one hook that end something, in a minute and at once.
 const A_MINUTE: NonZeroU32 = NonZeroU32::MIN.saturating_add(5_999);
@@ -45,13 +46,14 @@ pub fn sender(kind: &str) -> Option<&'static dyn Sender> {
     }
 }
 
-/// What is wrong with a secret, if anything: an empty one proves nothing, and a header has to carry it.
+/// What is wrong with a secret, if anything: an empty one proves nothing, a header has to carry it, and what looks like a signing
+/// token has to be one.
 pub fn check_secret(secret: &Secret<String>) -> Result<(), &'static str> {
     let text = secret.expose();
     if text.len() < SECRET || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("a hook's secret has at least 16 characters, all of them printable ASCII without spaces");
     }
-    Ok(())
+    signed::check(secret)
 }
 
 /// The secrets of each hook, by the issuer's name. While one is being replaced there are two.
@@ -86,16 +88,6 @@ impl Keys {
     }
 }
 
-/// What a delivery shows beside its body.
-#[derive(Clone, Copy, Debug)]
-pub struct Shown<'a> {
-    pub proof: Option<&'a str>,
-    pub event: Option<&'a str>,
-    pub delivery: Option<&'a str>,
-    /// GitHub can send forms as well, which are none.
-    pub is_json: bool,
-}
-
 /// What became of a delivery. Nothing in it tells what is known of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
@@ -117,34 +109,41 @@ impl Hooks {
         Self { rooms, ends }
     }
 
-    /// The headers that deliveries of this issuer's CI system have, if it has a hook here.
-    pub fn headers(&self, issuer: &str) -> Result<Headers, Refusal> {
+    /// Refuses what is for no hook, before anybody reads it.
+    pub fn check(&self, issuer: &str) -> Result<(), Refusal> {
         let kind = self.rooms.policies.active().issuer(issuer).and_then(|issuer| sender(issuer.kind.name()));
         match kind.filter(|_| self.rooms.hooks.of(issuer).is_some()) {
-            Some(sender) => Ok(sender.headers()),
+            Some(_) => Ok(()),
             None => Err(self.refused("", "unknown", Code::NotFound.into())),
         }
     }
 
-    /// One delivery. What it tells is durable when this returns, and carried out by whichever replica comes first.
-    pub async fn receive(&self, issuer: &str, shown: Shown<'_>, body: &[u8]) -> Result<Received, Error> {
+    /// One delivery. What it tells is durable when this returns, and carried out by whichever replica comes first. GitHub can
+    /// send forms as well, which are no JSON.
+    pub async fn receive(&self, issuer: &str, shown: &Shown<'_>, is_json: bool, body: &[u8]) -> Result<Received, Error> {
         let set = self.rooms.policies.active();
         let known = set.issuer(issuer).and_then(|held| Some((held, sender(held.kind.name())?)));
         let Some(((held, sender), hook)) = known.zip(self.rooms.hooks.of(issuer)) else {
             return Err(self.refused("", "unknown", Code::NotFound.into()).into());
         };
         // All are tried, so that the time it takes does not tell which one it was.
-        let proof = shown.proof.unwrap_or_default();
-        let proven = hook.secrets.iter().fold(false, |proven, secret| sender.proves(secret, proof, body) | proven);
-        if !proven {
-            return Err(self.refused(issuer, "unproven", Code::HookUnproven.into()).into());
+        let now = self.rooms.system.now();
+        let proofs = hook.secrets.iter().map(|secret| sender.proof(secret, shown, body, now));
+        match proofs.max().unwrap_or(Proof::Unproven) {
+            Proof::Proven => {}
+            Proof::Unproven => return Err(self.refused(issuer, "unproven", Code::HookUnproven.into()).into()),
+            Proof::Stale => {
+                let hint = "it was signed more than five minutes from now: compare the clocks, or have it sent anew";
+                return Err(self.refused(issuer, "stale", Refusal::new(Code::HookUnproven).hint(hint)).into());
+            }
         }
-        if !shown.is_json {
+        let header = |name| shown.get(name).copied().unwrap_or_default();
+        if !is_json {
             let refusal = Refusal::new(Code::RequestMalformed).hint("choose the content type application/json for the webhook");
             return Err(self.refused(issuer, "unreadable", refusal).into());
         }
         let ends = sender
-            .ended(shown.event.unwrap_or_default(), body)
+            .ended(header(sender.event()), body)
             .map_err(|what| self.refused(issuer, "unreadable", Refusal::new(Code::RequestMalformed).hint(what)))?;
         if ends.is_empty() {
             self.rooms.metrics.hook(issuer, "passed");
@@ -156,9 +155,8 @@ impl Hooks {
         if hook.rate.check().is_err() {
             return Err(self.refused(issuer, "rate_limited", Refusal::new(Code::RateLimited).retry_after(60)).into());
         }
-        let now = self.rooms.system.now();
         let keep_until = now + tokens_live(held, self.rooms.verifier.leeway());
-        let delivery = name(shown.delivery.unwrap_or_default());
+        let delivery = name(header(sender.delivery()));
         let new = self.ends.note(&Noted { issuer, delivery: &delivery, ends: &ends, now, keep_until }).await?;
         self.rooms.metrics.hook(issuer, if new > 0 { "noted" } else { "repeated" });
         Ok(Received::Noted)

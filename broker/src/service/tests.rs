@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::time::Duration;
 
-use domain::credentials::postgres;
+use domain::credentials::database;
 use domain::policy::{PolicySet, SourceFile};
 use domain::refusal::Code;
 use domain::secret::Secret;
@@ -42,6 +42,7 @@ mod kill;
 mod operators;
 mod reached;
 mod reconciling;
+mod renewing;
 mod switches;
 
 mod taking_back;
@@ -55,6 +56,7 @@ const URL: &str = "https://ci.example.test";
 #[derive(Clone, Debug, Default)]
 struct Target {
     made: Arc<AtomicU32>,
+    renewals: Arc<AtomicU32>,
     mood: Arc<AtomicU8>,
     /// What it lists, by name.
     logins: Arc<Mutex<BTreeMap<String, Found>>>,
@@ -68,6 +70,8 @@ impl Target {
     const FAILS: u8 = 4;
     /// Its credentials cannot be taken back and end after a minute.
     const FLEETING: u8 = 5;
+    /// A renewal that comes to it hears nothing until it refuses.
+    const LATE: u8 = 6;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -77,7 +81,7 @@ impl Target {
 impl Engine for Target {
     const NAME: &'static str = "postgres";
     const ORDER: Order = Order::Revocable;
-    type Params = postgres::Params;
+    type Params = database::Params;
 
     async fn plan(&self, _: &Bench, ask: &engine::Ask<'_, Self::Params>) -> Result<Plan, EngineError> {
         Ok(Plan {
@@ -101,6 +105,11 @@ impl Engine for Target {
     }
 
     async fn renew(&self, _: &Bench, _: &Secret<Vec<u8>>, _: time::OffsetDateTime) -> Result<(), EngineError> {
+        let mood = self.mood.load(Ordering::Relaxed);
+        self.renewals.fetch_add(1, Ordering::Relaxed);
+        while mood == Self::LATE && self.mood.load(Ordering::Relaxed) != Self::REFUSES {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         match self.mood.load(Ordering::Relaxed) {
             Self::REFUSES => Err(EngineError::TargetRefused("the login is not there any more".to_owned())),
             _ => Ok(()),

@@ -19,6 +19,7 @@ mod renewal;
 mod wanted;
 
 pub use expiring::Expiring;
+pub use renewal::Step;
 pub use wanted::{Found, Wanted, Whose};
 
 /// A lease as it stands, without what is needed to undo it.

@@ -26,7 +26,8 @@ const GRANTS: &[(&str, &str)] = &[
     (
         "leases",
         "select, insert, delete, \
-         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at, revocation, marks)",
+         update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at, revocation, marks, \
+         renewal)",
     ),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),

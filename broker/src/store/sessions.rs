@@ -232,9 +232,11 @@ pub(super) async fn free_use(tx: &mut Tx, session_id: Uuid) -> Result<(), StoreE
     if ungranted.is_none() {
         return Ok(());
     }
+    // A lease of the session says which token it was: an index over the sessions of uses would cost every exchange.
     sqlx::query!(
         "delete from daypass.token_uses u
-         where u.session_id = $1
+         where u.token_key = any (array(select l.token_key from daypass.leases l where l.session_id = $1 and l.token_key is not null))
+           and u.session_id = $1
            and not exists (select from daypass.leases l where l.session_id = $1 and l.due_at is not null)",
         session_id
     )

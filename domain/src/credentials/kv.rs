@@ -125,7 +125,7 @@ impl Engine for Kv {
             return vec![Fault::new("access", "expected any of \"read\", \"list\" and \"write\"")];
         };
         let mut faults = Vec::new();
-        if !super::postgres::is_name(&params.mount) {
+        if !super::database::is_name(&params.mount) {
             faults.push(Fault::new("mount", "expected a name: lower-case letters, digits, - and _"));
         }
         let glob = is_glob(&params);

@@ -2,17 +2,18 @@
 //! here per engine.
 
 pub mod aws;
+pub mod database;
 pub mod engine;
 pub mod kv;
-pub mod mysql;
 pub mod operator;
-pub mod postgres;
 pub mod template;
 
+use database::Database;
 use engine::Engine;
 
 /// Every engine that a policy may name.
-pub static ENGINES: &[&dyn Engine] = &[&aws::Aws, &postgres::Postgres, &mysql::Mysql, &kv::Kv, &operator::Operator];
+pub static ENGINES: &[&dyn Engine] =
+    &[&aws::Aws, &Database(database::POSTGRES), &Database(database::MYSQL), &kv::Kv, &operator::Operator];
 
 /// The engine of that name.
 pub fn by_name(name: &str) -> Option<&'static dyn Engine> {

@@ -3,6 +3,8 @@
 use std::time::Instant;
 
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use integration::answer::{Answer, Door};
 use integration::ci::Ci;
 use integration::ground::{Ground, Settings};
@@ -12,6 +14,7 @@ use serde_json::{Value, json};
 
 const GITHUB: &str = "the-secret-of-github";
 const GITLAB: &str = "the-secret-of-gitlab";
+const SIGNING: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 
 async fn start(ground: &Ground) -> Replica {
     for (name, secret) in [("github.hook", GITHUB), ("gitlab.hook", GITLAB)] {
@@ -35,6 +38,12 @@ async fn login(replica: &Replica, claims: &Value) -> Answer {
 fn signed(secret: &str, body: &str) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), body.as_bytes());
     format!("sha256={}", domain::audit::hex(tag.as_ref()))
+}
+
+fn signed_by_gitlab(id: &str, at: i64, body: &str) -> String {
+    let key = BASE64_STANDARD.decode(SIGNING.strip_prefix("whsec_").unwrap()).unwrap();
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), format!("{id}.{at}.{body}").as_bytes());
+    format!("v1,{}", BASE64_STANDARD.encode(tag))
 }
 
 async fn deliver(door: &Door, issuer: &str, headers: &[(&str, &str)], body: String) -> Answer {
@@ -180,7 +189,7 @@ async fn ready(replica: &Replica) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn gitlab_ends_jobs_by_job_and_by_pipeline_with_old_and_new_secret() {
+async fn gitlab_ends_jobs_by_job_and_by_pipeline_with_old_new_and_signing_secret() {
     let ground = Ground::new().await.unwrap();
     let replica = start(&ground).await;
     let door = &replica.native;
@@ -235,5 +244,38 @@ async fn gitlab_ends_jobs_by_job_and_by_pipeline_with_old_and_new_secret() {
     assert_eq!(door.get("/api/v1/leases", &session(&third)).await.unwrap().status, 200, "a job that still runs goes on");
     let late = open("62").await;
     assert_eq!((late.status, late.code().as_str()), (403, "job_ended"));
-    assert_eq!(open("64").await.status, 200, "a retried job has an id of its own");
+    let fourth = open("64").await;
+    assert_eq!(fourth.status, 200, "a retried job has an id of its own");
+
+    // The webhook gets a signing token; what was shown before counts no more.
+    std::fs::write(ground.path("secrets").join("gitlab.new"), SIGNING).unwrap();
+    std::fs::remove_file(ground.path("secrets").join("gitlab.hook")).unwrap();
+    let config = std::fs::read_to_string(&replica.config).unwrap();
+    std::fs::write(&replica.config, config.replace("former_secret_file = \"secrets/gitlab.hook\"", "")).unwrap();
+    reload(&replica).await;
+    let job = json!({"object_kind": "build", "build_id": 64, "build_status": "failed", "pipeline_id": 900, "project_id": 4242});
+    for shown in [GITLAB, "a-new-secret-of-gitlab", SIGNING] {
+        assert_eq!(send(shown, "Job Hook", &job).await, 401, "{shown}");
+    }
+    let now = || broker::system::FollowingClock::machine().unix_timestamp();
+    let send = async |at: i64, proof: &str| {
+        let (at, body) = (at.to_string(), job.to_string());
+        let headers =
+            [("webhook-id", "7f"), ("webhook-timestamp", &at), ("webhook-signature", proof), ("x-gitlab-event", "Job Hook")];
+        deliver(door, "gitlab", &headers, body).await
+    };
+    let overheard = now() - 301;
+    let old = send(overheard, &signed_by_gitlab("7f", overheard, &job.to_string())).await;
+    assert_eq!((old.status, old.code().as_str()), (401, "hook_unproven"), "{old:?}");
+    assert_eq!(send(now(), &signed_by_gitlab("7f", overheard, &job.to_string())).await.status, 401, "with the time made newer");
+    assert_eq!(door.get("/api/v1/leases", &session(&fourth)).await.unwrap().status, 200, "nothing has ended");
+    let (at, metrics) = (now(), replica.metrics.ask("GET", "/metrics", None, None).await.unwrap().body);
+    assert!(metrics.contains("outcome=\"stale\""), "{metrics}");
+    let proof = signed_by_gitlab("7f", at, &job.to_string());
+    assert_eq!(send(at, &proof).await.status, 202);
+    ended(&fourth).await;
+    assert_eq!(send(at, &proof).await.status, 202, "the same one again");
+    let kinds = ground.databases.kinds().await.unwrap();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "session.ended").count(), 3, "ends nothing once more: {kinds:?}");
+    assert!(!replica.output().contains(SIGNING));
 }

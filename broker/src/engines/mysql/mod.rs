@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use domain::credentials::mysql::{NAME, Params};
+use domain::credentials::database::{MYSQL, Params};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -51,7 +51,7 @@ struct Handle {
 }
 
 impl Engine for Mysql {
-    const NAME: &'static str = NAME;
+    const NAME: &'static str = MYSQL;
     const ORDER: Order = Order::Revocable;
     type Params = Params;
 

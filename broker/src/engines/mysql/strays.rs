@@ -6,8 +6,7 @@
 
 use std::time::Duration;
 
-use domain::credentials::engine::Engine as _;
-use domain::credentials::mysql as role;
+use domain::credentials::database::CEILING;
 use domain::secret::Secret;
 use sqlx::mysql::MySqlConnection;
 use time::OffsetDateTime;
@@ -66,9 +65,7 @@ fn found(connection: &str, deployment: &str, name: String, mark: i64) -> Result<
 /// These servers keep no end by the minute. A lease knows when it was made, and none lasts longer than the engine allows.
 fn ends_at(lease: Uuid) -> Option<OffsetDateTime> {
     let (seconds, _) = lease.get_timestamp()?.to_unix();
-    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?)
-        .ok()?
-        .checked_add(role::Mysql.bounds().ceiling?.try_into().ok()?)
+    OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?.checked_add(CEILING.try_into().ok()?)
 }
 
 /// Locks the account and ends its sessions. Its password stays: until it is dropped, an administrator can open it again.

@@ -6,6 +6,7 @@
 
 mod admin;
 mod create;
+mod denied;
 mod prepared;
 mod prolong;
 mod remove;
@@ -18,7 +19,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use domain::credentials::postgres::{NAME, Params};
+use domain::credentials::database::{POSTGRES, Params};
 use domain::secret::Secret;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -55,7 +56,7 @@ struct Handle {
 }
 
 impl Engine for Postgres {
-    const NAME: &'static str = NAME;
+    const NAME: &'static str = POSTGRES;
     const ORDER: Order = Order::Revocable;
     type Params = Params;
 
@@ -123,33 +124,34 @@ impl Engine for Postgres {
 
     async fn renew(&self, bench: &Bench, handle: &Secret<Vec<u8>>, until: OffsetDateTime) -> Result<(), EngineError> {
         let handle = Handle::read(handle)?;
-        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
-        let settings = Settings::of(&connection)?;
-        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
+        let (admin, _) = self.admin(bench, &handle.connection)?;
         prolong::prolong(&bench.system, &admin, &handle.role, until + EXPIRY_MARGIN).await
     }
 
     async fn revoke(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<Revoked, EngineError> {
         let handle = Handle::read(handle)?;
-        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
-        let settings = Settings::of(&connection)?;
-        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
+        let (admin, settings) = self.admin(bench, &handle.connection)?;
         remove::remove(&bench.system, &admin, &settings, &handle).await
     }
 
     async fn list(&self, bench: &Bench, connection: &str) -> Result<Option<Vec<Found>>, EngineError> {
-        let connection = target::connection(bench, Self::NAME, connection)?;
-        let settings = Settings::of(&connection)?;
-        let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
-        strays::list(&admin, &connection.name, &bench.deployment).await.map(Some)
+        let (admin, _) = self.admin(bench, connection)?;
+        strays::list(&admin, connection, &bench.deployment).await.map(Some)
     }
 
     async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {
         let handle = Handle::read(handle)?;
-        let connection = target::connection(bench, Self::NAME, &handle.connection)?;
+        let (admin, _) = self.admin(bench, &handle.connection)?;
+        strays::shut(&admin, &handle.role).await
+    }
+}
+
+impl Postgres {
+    fn admin(&self, bench: &Bench, connection: &str) -> Result<(Admin, Settings), EngineError> {
+        let connection = target::connection(bench, Self::NAME, connection)?;
         let settings = Settings::of(&connection)?;
         let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
-        strays::shut(&admin, &handle.role).await
+        Ok((admin, settings))
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use sqlx::{PgConnection, Row as _};
 
 use super::admin::{Admin, LIMITS, map, run};
+use super::denied::denied;
 use super::prepared;
 use super::settings::{Fill, Settings};
 use super::{EngineError, Handle, Revoked};
@@ -100,7 +101,7 @@ async fn shut(home: &mut PgConnection, admin: &Admin, role: &str) -> Result<Shut
         match done {
             Ok(()) => return Ok(role),
             Err(error) if crossed(&error) || is_locked(&error) => last = Some(error),
-            Err(error) => return Err(map(error)),
+            Err(error) => return Err(denied(home, role.oid, error).await),
         }
     }
     // The target answers; it is this role alone that does not come free, and the others' turn need not wait for it.

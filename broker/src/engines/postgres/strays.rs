@@ -10,6 +10,7 @@ use sqlx::Row as _;
 use time::OffsetDateTime;
 
 use super::admin::{Admin, LIMITS, map, run};
+use super::denied::denied;
 use super::remove::{Shut, is_locked};
 use super::{EngineError, Found, Handle, prepared};
 use crate::engines::login::lease_of;
@@ -65,17 +66,18 @@ pub(super) async fn shut(admin: &Admin, role: &str) -> Result<bool, EngineError>
             let Some(row) = row else { return Ok(false) };
             let shut = Shut { name: row.try_get(0).map_err(map)?, oid: row.try_get(1).map_err(map)?, tombstone: false };
             let shutting = || format!("{LIMITS}alter role {} nologin;", shut.name);
-            let shut_at_once = run(home, shutting()).await;
+            let locked = match run(home, shutting()).await {
+                Ok(()) => false,
+                Err(error) if is_locked(&error) => true,
+                Err(error) => return Err(denied(home, shut.oid, error).await),
+            };
             shut.join(home).await?;
             shut.end_sessions(home).await?;
-            match shut_at_once {
+            if locked {
                 // One of its own sessions held it, or what they have prepared: all of that has ended now.
-                Err(error) if is_locked(&error) => {
-                    prepared::roll_back(home, admin, &shut).await?;
-                    run(home, shutting()).await.map_err(map)?;
-                    shut.end_sessions(home).await?;
-                }
-                outcome => outcome.map_err(map)?,
+                prepared::roll_back(home, admin, &shut).await?;
+                run(home, shutting()).await.map_err(map)?;
+                shut.end_sessions(home).await?;
             }
             Ok(true)
         })

@@ -7,8 +7,9 @@ use aws_lc_rs::hmac;
 use domain::secret::Secret;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use time::OffsetDateTime;
 
-use super::sender::{Headers, Id, Sender, read};
+use super::sender::{Id, Proof, Sender, Shown, read};
 use crate::store::job_ends::{Ended, JobEnd};
 
 #[derive(Debug)]
@@ -48,14 +49,19 @@ struct Run {
 const COMPLETED: &str = "completed";
 
 impl Sender for GitHub {
-    fn headers(&self) -> Headers {
-        Headers { proof: "x-hub-signature-256", event: "x-github-event", delivery: "x-github-delivery" }
+    fn event(&self) -> &'static str {
+        "x-github-event"
     }
 
-    fn proves(&self, secret: &Secret<String>, proof: &str, body: &[u8]) -> bool {
-        let Some(signature) = proof.strip_prefix("sha256=").and_then(unhex) else { return false };
+    fn delivery(&self) -> &'static str {
+        "x-github-delivery"
+    }
+
+    fn proof(&self, secret: &Secret<String>, shown: &Shown<'_>, body: &[u8], _: OffsetDateTime) -> Proof {
+        let shown = shown.get("x-hub-signature-256").and_then(|proof| proof.strip_prefix("sha256="));
+        let Some(signature) = shown.and_then(unhex) else { return Proof::Unproven };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
-        hmac::verify(&key, body, &signature).is_ok()
+        hmac::verify(&key, body, &signature).is_ok().into()
     }
 
     fn ended(&self, event: &str, body: &[u8]) -> Result<Vec<JobEnd>, String> {

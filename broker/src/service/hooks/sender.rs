@@ -1,34 +1,47 @@
 //! A kind of CI system that reports the ends of its jobs.
 
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::num::NonZeroU64;
 
 use domain::secret::Secret;
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use crate::store::job_ends::{Ended, JobEnd};
 
-/// The headers of a delivery that matter.
-#[derive(Clone, Copy, Debug)]
-pub struct Headers {
-    /// What proves that the delivery comes from who knows the secret.
-    pub proof: &'static str,
-    /// What kind of event the body tells of.
-    pub event: &'static str,
-    /// What the sender calls the delivery. Nothing proves it: it is remembered and believed nowhere.
-    pub delivery: &'static str,
+/// The headers of a delivery that stand once and are text, by their names in lower case.
+pub type Shown<'a> = HashMap<&'a str, &'a str>;
+
+/// How far a delivery proves where it comes from. What is better comes later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    Unproven,
+    /// Proven, but by a signature of another time: whoever overheard the delivery can send it as well.
+    Stale,
+    Proven,
 }
 
 /// One file per kind; the list is in `hooks.rs`.
 pub trait Sender: Debug + Send + Sync {
-    fn headers(&self) -> Headers;
+    /// The header that tells what kind of event the body tells of.
+    fn event(&self) -> &'static str;
 
-    /// Whether who made `proof` for `body` knows the secret. Takes as long for a wrong proof as for the right one.
-    fn proves(&self, secret: &Secret<String>, proof: &str, body: &[u8]) -> bool;
+    /// The header with what the sender calls the delivery. It is remembered and believed nowhere.
+    fn delivery(&self) -> &'static str;
+
+    /// Whether who sent this knows the secret. Takes as long for a wrong proof as for the right one.
+    fn proof(&self, secret: &Secret<String>, shown: &Shown<'_>, body: &[u8], now: OffsetDateTime) -> Proof;
 
     /// What has ended by this event; nothing for events of other kinds. The error tells where the body is not as
     /// documented, and none of its values.
     fn ended(&self, event: &str, body: &[u8]) -> Result<Vec<JobEnd>, String>;
+}
+
+impl From<bool> for Proof {
+    fn from(proven: bool) -> Self {
+        if proven { Self::Proven } else { Self::Unproven }
+    }
 }
 
 /// An id as CI systems number things. A text or a fraction is none, whatever it looks like.

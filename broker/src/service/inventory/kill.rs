@@ -1,6 +1,6 @@
 //! The kill switch: exchanges are stopped first, then what came of earlier ones is ended, then it is told what was given.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use domain::audit::{Kind, Record};
 use domain::claims::Json;
@@ -8,6 +8,7 @@ use domain::refusal::{Code, Refusal};
 use domain::wire::{GivenEntry, GivenSearch, KillRequest, StopFilter};
 use uuid::Uuid;
 
+use super::revoke::WHILE;
 use super::{Inventory, id_of, plain, wanted};
 use crate::audit::log;
 use crate::service::error::Error;
@@ -15,10 +16,6 @@ use crate::service::sessions::Holder;
 use crate::store::audit::Stored;
 use crate::store::stops::Stop;
 
-/// Leases marked in one transaction.
-const BATCH: i64 = 500;
-/// How long one request goes on ending things; the workers do the rest.
-const WHILE: Duration = Duration::from_secs(5);
 /// Records of what was given, in one page.
 const PAGE: i64 = 500;
 const CREDENTIAL: &str = "credential.";
@@ -60,19 +57,9 @@ impl Inventory {
         rooms.stops.follow().await?;
         let until = Instant::now() + WHILE;
         // All leases, those that ended sessions left behind too: credentials that nobody can take back, and those still going.
-        let leases = wanted(&request.filter.leases())?;
-        let mut after = None;
-        loop {
-            let mut record = self.act(holder, Kind::LeaseRevocation, &request.filter.leases(), decision)?;
-            record = record.field("revocation", decision.to_string().as_str());
-            let counted = |count: usize| record.field("leases", i64::try_from(count).unwrap_or(i64::MAX));
-            let batch = rooms.store.revoke_batch(stop.id, &leases, after, BATCH, rooms.system.now(), counted).await?;
-            after = batch.after;
-            rooms.leases.wake();
-            if after.is_none() || Instant::now() >= until {
-                break;
-            }
-        }
+        let act = self.act(holder, Kind::LeaseRevocation, &request.filter.leases(), decision)?;
+        let act = act.field("revocation", decision.to_string().as_str());
+        self.mark(&act, stop.id, &wanted(&request.filter.leases())?, None, until).await?;
         // What is left when the time is over, the workers of every replica end.
         let sessions = rooms.stops.sweep(&stop, Some(until)).await?;
         rooms.leases.wake();

@@ -2,7 +2,7 @@
 //!
 //! It is decided anew, from the session's claims, under the policy set of now: what the policy would not give any more is not
 //! prolonged. The lease's row is moved first, with its record, then the target's own end: whatever dies in between, no login
-//! outlives its row. A target that says no has the row moved back.
+//! outlives its row. A target that says no has the row moved back, unless another renewal has come to count on it.
 
 use std::time::Duration;
 
@@ -20,11 +20,13 @@ use crate::failpoint;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
 use crate::service::subject::Subject;
-use crate::store::leases::Lease;
+use crate::store::leases::{Lease, Step};
 use crate::store::sessions::Session;
 
 /// How long a target may take, within the door's own deadline.
 const PATIENCE: Duration = Duration::from_secs(6);
+
+const MOVED: &str = "its end was moved or it was given back at this moment";
 
 /// A lease with its new end.
 #[derive(Debug)]
@@ -76,7 +78,11 @@ impl Inventory {
             }
         };
         if term.end <= lease.expires_at {
-            // Nothing to move; but the target may not have followed, if a process died on the way there.
+            // Nothing to move; but the target may not have followed, if a process died on the way there or is on it. From here on
+            // that one cannot take the end back any more.
+            if !rooms.store.count_on_lease_end(lease.id, lease.expires_at, decision).await? {
+                return Err(not_renewable(MOVED).into());
+            }
             self.prolong(&lease, lease.expires_at).await?;
             return Ok(Renewed { lease, limited_by: term.limited_by });
         }
@@ -84,14 +90,16 @@ impl Inventory {
         let about = subject.about(decision, Some(session.id), set.hash(), Some(&session.role), None);
         let record = |kind, end| -> Result<_, Error> { self.told(kind, &about, &lease, end, operator) };
         let renewed = record(Kind::LeaseRenewed, term.end)?;
-        if !rooms.store.move_lease_end(lease.id, lease.expires_at, term.end, &renewed).await? {
-            return Err(not_renewable("its end was moved or it was given back at this moment").into());
+        let step = Step { lease: lease.id, renewal: decision, from: lease.expires_at, to: term.end };
+        if !rooms.store.move_lease_end(&step, &renewed).await? {
+            return Err(not_renewable(MOVED).into());
         }
         failpoint::pass("renew::after_record").await?;
         if let Err(error) = self.prolong(&lease, term.end).await {
             let back = record(Kind::LeaseNotRenewed, lease.expires_at)?;
-            // Were this not written, the row would last longer than its login: the worker takes it back then.
-            rooms.store.move_lease_end(lease.id, term.end, lease.expires_at, &back).await?;
+            // Where another renewal was told of this end, it stands. Were this not written, the row would last longer than its
+            // login: the worker takes it back then.
+            rooms.store.move_lease_end_back(&step, &back).await?;
             rooms.leases.wake();
             return Err(error);
         }

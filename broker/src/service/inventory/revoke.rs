@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use domain::audit::Kind;
+use domain::audit::{Kind, Record};
 use domain::lease::State;
 use domain::refusal::{Code, Refusal};
 use domain::wire::RevokeRequest;
@@ -17,8 +17,8 @@ use crate::store::revocations::Share;
 
 /// Leases marked in one transaction: short enough that nobody waits for it.
 const BATCH: i64 = 500;
-/// How long one request goes on marking; the rest is for the next one.
-const WHILE: Duration = Duration::from_secs(5);
+/// How long one request goes on; the rest is for the next one, or for the workers.
+pub(super) const WHILE: Duration = Duration::from_secs(5);
 /// Ended leases are counted no further.
 const GONE: i64 = 10_000;
 /// Leases that live on, of which one answer tells.
@@ -44,28 +44,40 @@ impl Inventory {
         }
         let wanted = wanted(&request.filter)?;
         let revocation = request.revocation.as_deref().map(|id| id_of("revocation", id)).transpose()?.unwrap_or(decision);
-        let mut after = request.after.as_deref().map(|id| id_of("after", id)).transpose()?;
+        let after = request.after.as_deref().map(|id| id_of("after", id)).transpose()?;
         let already_gone = if after.is_none() { rooms.store.count_gone(&wanted, GONE).await? } else { 0 };
         let act = self.act(holder, Kind::LeaseRevocation, &request.filter, decision)?;
         let act = act.field("revocation", revocation.to_string().as_str());
-        let (begun, mut leases) = (Instant::now(), 0_u64);
+        let (leases, next) = self.mark(&act, revocation, &wanted, after, Instant::now() + WHILE).await?;
+        if leases == 0 && after.is_none() {
+            self.remember(act.field("leases", 0)).await?;
+        }
+        Ok(Asked { revocation, leases, already_gone, after: next })
+    }
+
+    /// Marks what is wanted after `after`, a batch and a record like `act` at a time, until that moment. How many, and where
+    /// to go on.
+    pub(super) async fn mark(
+        &self,
+        act: &Record,
+        revocation: Uuid,
+        wanted: &Wanted,
+        mut after: Option<Uuid>,
+        until: Instant,
+    ) -> Result<(u64, Option<Uuid>), Error> {
+        let rooms = &self.rooms;
+        let mut leases = 0;
         loop {
-            let mut record = act.clone();
-            record.id = rooms.system.row_id()?;
+            let record = Record { id: rooms.system.row_id()?, ..act.clone() };
             let counted = |count: usize| record.field("leases", i64::try_from(count).unwrap_or(i64::MAX));
-            let now = rooms.system.now();
-            let batch = rooms.store.revoke_batch(revocation, &wanted, after, BATCH, now, counted).await?;
+            let batch = rooms.store.revoke_batch(revocation, wanted, after, BATCH, rooms.system.now(), counted).await?;
             leases += batch.marked.len() as u64;
             after = batch.after;
             rooms.leases.wake();
-            if after.is_none() || begun.elapsed() > WHILE {
-                break;
+            if after.is_none() || Instant::now() >= until {
+                return Ok((leases, after));
             }
         }
-        if leases == 0 && request.after.is_none() {
-            self.remember(act.field("leases", 0)).await?;
-        }
-        Ok(Asked { revocation, leases, already_gone, after })
     }
 
     /// How a revocation stands, and the first of those that live on. Needs the right `leases.revoke`, or the one to stop exchanges.

@@ -257,6 +257,28 @@ async fn an_exchange_that_came_to_nothing_gives_its_token_back_with_its_last_lea
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_use_belongs_to_the_attempt_that_took_it_over_and_comes_free_with_that_one(pool: PgPool) {
+    let store = open(&pool).await;
+    let [old, _] = pending_pair(&store, 1, 1).await;
+    let mut repeat = first(&store, [1; 32]);
+    repeat.token_use.as_mut().unwrap().replaces = Some(old.session_id);
+    let new = repeat.leases[0].clone();
+    let _ = store.write(repeat).await.unwrap();
+    let _ = store.write(first(&store, [2; 32])).await.unwrap();
+    let later = new.create_deadline + Duration::seconds(6);
+    let (last, others): (Vec<_>, Vec<_>) =
+        store.claim_leases(&claim(1, later)).await.unwrap().into_iter().partition(|claimed| claimed.lease.id == new.id);
+    for claimed in others.iter().filter(|claimed| claimed.lease.session_id == old.session_id) {
+        assert!(store.settle_lease(claimed, &Outcome::Revoked, later, &[]).await.unwrap());
+    }
+    assert_eq!(count(&pool, "token_uses").await, 2, "the attempt before it has none to give back");
+    assert!(store.settle_lease(&last[0], &Outcome::Revoked, later, &[]).await.unwrap());
+    assert_eq!(count(&pool, "token_uses").await, 1, "the other token's stays");
+    let _ = store.write(first(&store, [1; 32])).await.unwrap();
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn two_workers_that_settle_the_last_leases_at_once_free_the_use(pool: PgPool) {
     let store = open(&pool).await;
     for token in 1..=8 {

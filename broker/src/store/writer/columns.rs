@@ -74,6 +74,8 @@ pub(super) struct Leases<'a> {
     pub(super) most: Vec<i64>,
     pub(super) most_of_session: Vec<i64>,
     pub(super) most_of_connection: Vec<Option<i64>>,
+    /// The token whose use opens their session, on the first of a record.
+    pub(super) token_key: Vec<Option<Uuid>>,
     /// Sessions that were opened before and on which records build.
     pub(super) held_n: Vec<i32>,
     pub(super) held: Vec<Uuid>,
@@ -166,6 +168,7 @@ impl<'a> Columns<'a> {
             sessions.ends_at.push(session.ends_at);
         }
         let opened = record.session.as_ref().map(|session| session.id);
+        let mut token_key = prepared.token_key;
         let mut held = HashSet::new();
         let leases = &mut self.leases;
         if let Some(session) = record.of_session {
@@ -193,6 +196,7 @@ impl<'a> Columns<'a> {
             leases.most.push(i64::from(lease.max_live_of_role));
             leases.most_of_session.push(i64::from(lease.max_live_of_session));
             leases.most_of_connection.push(lease.max_live_of_connection.map(i64::from));
+            leases.token_key.push(token_key.take());
             if Some(lease.session_id) != opened && held.insert(lease.session_id) {
                 leases.held_n.push(n);
                 leases.held.push(lease.session_id);

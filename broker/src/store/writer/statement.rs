@@ -23,9 +23,9 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             select * from unnest($7::integer[], $8::uuid[], $9::uuid[], $10::text[], $11::text[], $12::text[], $13::text[],
                                  $14::text[], $15::text[], $16::boolean[], $17::bytea[], $18::integer[],
                                  $19::timestamptz[], $20::timestamptz[], $21::timestamptz[], $22::bigint[],
-                                 $63::bigint[], $64::bigint[])
+                                 $63::bigint[], $64::bigint[], $65::uuid[])
                 as l (n, id, session_id, role, credential, engine, connection, upstream, state, revocable, handle,
-                      generation, issued_at, expires_at, due_at, most, most_of_session, most_of_connection)
+                      generation, issued_at, expires_at, due_at, most, most_of_session, most_of_connection, token_key)
         ),
         activation as (
             select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[], $62::bytea[])
@@ -146,9 +146,9 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         ),
         leased as (
             insert into daypass.leases (id, session_id, role, credential, engine, connection, upstream, state, revocable,
-                                        handle, generation, issued_at, expires_at, due_at)
+                                        handle, generation, issued_at, expires_at, due_at, token_key)
             select id, session_id, role, credential, engine, connection, upstream, state, revocable,
-                   handle, generation, issued_at, expires_at, due_at
+                   handle, generation, issued_at, expires_at, due_at, token_key
             from lease_wanted where n in (select n from accepted)
         ),
         activated as (
@@ -241,6 +241,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         &activations.marks as _,
         &leases.most_of_session,
         &leases.most_of_connection as _,
+        &leases.token_key as _,
     )
     .fetch_all(connection)
     .await?;

@@ -1,6 +1,7 @@
 //! Against real servers: every test runs on each version found.
 
 mod attacks;
+mod hands;
 mod life;
 mod names;
 mod prepared;

@@ -1,4 +1,4 @@
-//! A PostgreSQL login of the lease's own.
+//! A database login of the lease's own: what roles say about it is the same for every database engine.
 
 use std::time::Duration;
 
@@ -8,9 +8,14 @@ use serde_json::Value;
 use super::engine::{Bounds, Engine, Fault, Field, Reach, Shape, settle, text};
 use super::template::Site;
 
-pub const NAME: &str = "postgres";
+pub const POSTGRES: &str = "postgres";
+/// MariaDB too.
+pub const MYSQL: &str = "mysql";
 
-/// What a role says about its PostgreSQL credential.
+/// The longest that a login lives.
+pub const CEILING: Duration = Duration::from_hours(24);
+
+/// What a role says about its login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
@@ -20,18 +25,18 @@ pub struct Params {
     pub statements: String,
 }
 
-/// The engine as the policy sees it.
+/// The engine of this name as the policy sees it.
 #[derive(Debug)]
-pub struct Postgres;
+pub struct Database(pub &'static str);
 
 static FIELDS: &[Field] = &[
     Field { name: "connection", shape: Shape::Text, required: true, site: Site::Fixed },
     Field { name: "statements", shape: Shape::Text, required: true, site: Site::Fixed },
 ];
 
-impl Engine for Postgres {
+impl Engine for Database {
     fn name(&self) -> &'static str {
-        NAME
+        self.0
     }
 
     fn fields(&self) -> &'static [Field] {
@@ -39,7 +44,7 @@ impl Engine for Postgres {
     }
 
     fn bounds(&self) -> Bounds {
-        Bounds { floor: Duration::from_secs(1), ceiling: Some(Duration::from_hours(24)) }
+        Bounds { floor: Duration::from_secs(1), ceiling: Some(CEILING) }
     }
 
     fn normal(&self, params: Value) -> Result<Value, String> {
