@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 
 use super::admin::{Admin, LIMITS, map, run};
 use super::remove::{Shut, is_locked};
-use super::{EngineError, Found, Handle, prepared};
+use super::{EngineError, Found, Handle};
 use crate::engines::login::lease_of;
 
 /// How long a look, or shutting one login, may take.
@@ -64,19 +64,14 @@ pub(super) async fn shut(admin: &Admin, role: &str) -> Result<bool, EngineError>
                 .map_err(map)?;
             let Some(row) = row else { return Ok(false) };
             let shut = Shut { name: row.try_get(0).map_err(map)?, oid: row.try_get(1).map_err(map)?, tombstone: false };
-            let shutting = || format!("{LIMITS}alter role {} nologin;", shut.name);
-            let shut_at_once = run(home, shutting()).await;
+            let shutting = format!("{LIMITS}alter role {} nologin;", shut.name);
+            let mut done = run(home, shutting.clone()).await;
+            if done.as_ref().is_err_and(is_locked) {
+                done = shut.run_past_sessions(home, admin, shutting).await?;
+            }
             shut.join(home).await?;
             shut.end_sessions(home).await?;
-            match shut_at_once {
-                // One of its own sessions held it, or what they have prepared: all of that has ended now.
-                Err(error) if is_locked(&error) => {
-                    prepared::roll_back(home, admin, &shut).await?;
-                    run(home, shutting()).await.map_err(map)?;
-                    shut.end_sessions(home).await?;
-                }
-                outcome => outcome.map_err(map)?,
-            }
+            done.map_err(map)?;
             Ok(true)
         })
         .await
