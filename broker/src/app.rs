@@ -335,7 +335,8 @@ fn take_back(rooms: Arc<Rooms>, reconcile: Reconcile, stop: CancellationToken, w
         let passive = PassiveExpiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
         start(passive, &rooms.metrics, &stop, &tracker);
         start(expiry, &rooms.metrics, &stop, &tracker);
-        start(Reconciler { reconcile }, &rooms.metrics, &stop, &tracker);
+        start(Reconciler { reconcile: reconcile.clone() }, &rooms.metrics, &stop, &tracker);
+        stop.run_until_cancelled(reconcile.look_further()).await;
     });
 }
 

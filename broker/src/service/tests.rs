@@ -39,6 +39,7 @@ mod exchange;
 mod hooks;
 mod inventory;
 mod kill;
+mod looking;
 mod operators;
 mod reached;
 mod reconciling;
@@ -68,6 +69,8 @@ impl Target {
     const FAILS: u8 = 4;
     /// Its credentials cannot be taken back and end after a minute.
     const FLEETING: u8 = 5;
+    /// Lists for ever, and does everything else.
+    const LISTS: u8 = 6;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -108,8 +111,11 @@ impl Engine for Target {
     }
 
     async fn list(&self, _: &Bench, _: &str) -> Result<Option<Vec<Found>>, EngineError> {
-        if self.mood.load(Ordering::Relaxed) == Self::SILENT {
-            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        match self.mood.load(Ordering::Relaxed) {
+            Self::SILENT => return Err(EngineError::TargetUnavailable("nobody answers".to_owned())),
+            Self::REFUSES => return Err(EngineError::TargetRefused("not for you".to_owned())),
+            Self::LISTS => std::future::pending().await,
+            _ => {}
         }
         Ok(Some(self.logins.lock().unwrap().values().cloned().collect()))
     }

@@ -141,7 +141,7 @@ impl Engine for Postgres {
         let connection = target::connection(bench, Self::NAME, connection)?;
         let settings = Settings::of(&connection)?;
         let admin = self.pools.admin(&connection, || Admin::new(&connection, &settings))?;
-        strays::list(&admin, &connection.name, &bench.deployment).await.map(Some)
+        strays::list(&bench.system, &admin, &connection.name, &bench.deployment).await.map(Some)
     }
 
     async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {

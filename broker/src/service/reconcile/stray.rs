@@ -27,6 +27,8 @@ pub(super) enum Why {
     Ended,
     /// The database knows no such lease.
     Unknown,
+    /// The database does not know for how long its lease was renewed.
+    Renewed,
 }
 
 /// A stray that was seen just now.
@@ -45,6 +47,7 @@ impl Seen {
         let reason = match why {
             Why::Ended => "its lease is over",
             Why::Unknown => "no lease knows of it",
+            Why::Renewed => "its lease knows of an earlier end",
         };
         let fresh = || Stray {
             name: found.name.clone(),
@@ -56,13 +59,14 @@ impl Seen {
         Self { found: found.clone(), why, stray: known.unwrap_or_else(fresh), is_new }
     }
 
-    /// Whether the database must have known its lease: the name was made by a broker, not long ago.
+    /// Whether the database must have known its lease, or its end: the name was made by a broker, not long ago.
     pub(super) fn is_forgotten(&self, now: OffsetDateTime) -> bool {
         let made_at = self.found.lease.and_then(|lease| lease.get_timestamp()).and_then(|stamp| {
             let (seconds, _) = stamp.to_unix();
             OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
         });
-        self.why == Why::Unknown && made_at.is_some_and(|made_at| made_at > now - HAS_ROW && made_at < now + AHEAD)
+        let recent = made_at.is_some_and(|made_at| made_at > now - HAS_ROW && made_at < now + AHEAD);
+        self.why == Why::Renewed || (self.why == Why::Unknown && recent)
     }
 
     /// As it is noted when it is new. Where the database has forgotten, somebody may hold it rightly: it is left alone
