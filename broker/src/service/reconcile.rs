@@ -48,7 +48,7 @@ const NEXT_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_
 const SETTLED: Duration = Duration::from_secs(30);
 /// How far a target's clock can have moved between two looks at it.
 const DRIFT: Duration = Duration::from_mins(2);
-/// Leases marked as lost, and strays noted, in one run.
+/// Leases marked as lost, and strays on which a step is taken, in one run.
 const AT_ONCE: i64 = 500;
 /// When so many logins are gone at once, and more than half of all, it is rather the target that is another one.
 const DOUBTFUL: i64 = 10;
@@ -239,15 +239,30 @@ impl Reconcile {
             rooms.store.forget_strays(name, &names).await?;
         }
         self.lost(name, &found, looked_at, if acts && !held { act } else { Act::Look }, answer).await?;
-        for stray in &strays {
-            let step = self.step(connection, stray, acts && !held && Instant::now() < until);
+        let mut steps = if acts && !held { AT_ONCE } else { 0 };
+        for stray in self.in_turn(strays) {
+            let may = steps > 0 && Instant::now() < until;
+            let step = self.step(connection, &stray, may);
             let Ok(step) = tokio::time::timeout_at(until + LAST_STEP, step).await else {
                 answer.failure = Some("the target did not answer in time".to_owned());
                 break;
             };
-            answer.strays.push(step?);
+            let (step, acted) = step?;
+            steps -= i64::from(acted);
+            answer.strays.push(step);
         }
+        answer.strays.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(())
+    }
+
+    /// Those that were not known first, then the others from anywhere on: those that cannot be shut must not keep the rest from it.
+    fn in_turn(&self, strays: Vec<stray::Seen>) -> Vec<stray::Seen> {
+        let (mut new, mut known): (Vec<_>, Vec<_>) = strays.into_iter().partition(|stray| stray.is_new);
+        let dice = self.rooms.system.random::<4>().map_or(0, u32::from_le_bytes);
+        let from = usize::try_from(dice).unwrap_or(0).checked_rem(known.len()).unwrap_or(0);
+        known.rotate_left(from);
+        new.append(&mut known);
+        new
     }
 
     /// Leases whose login is gone.
@@ -307,7 +322,7 @@ impl Reconcile {
             };
             Some(stray::Seen::new(found, why, known.remove(&found.name), now))
         });
-        Ok(seen.take(usize::try_from(AT_ONCE).unwrap_or(usize::MAX)).collect())
+        Ok(seen.collect())
     }
 
     /// The open leases that their target lets live longer than the database was ever told: they were renewed after its backup.

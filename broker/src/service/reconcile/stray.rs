@@ -79,8 +79,8 @@ impl Seen {
 }
 
 impl Reconcile {
-    /// Takes the next step that is due, if it may, and tells how far the stray is.
-    pub(super) async fn step(&self, connection: &Connection, seen: &Seen, may: bool) -> Result<StrayAnswer, Error> {
+    /// Takes the next step that is due, if it may, and tells how far the stray is and whether the target was asked for anything.
+    pub(super) async fn step(&self, connection: &Connection, seen: &Seen, may: bool) -> Result<(StrayAnswer, bool), Error> {
         let (rooms, now) = (&self.rooms, self.rooms.system.now());
         let Seen { found, stray, .. } = seen;
         let (engine, name) = (connection.engine.as_str(), connection.name.as_str());
@@ -100,12 +100,12 @@ impl Reconcile {
         };
         if let Some(until) = spared_until {
             (answer.step, answer.next_at) = (StrayStep::Spared, Some(until));
-            return Ok(answer);
+            return Ok((answer, false));
         }
         if let Some(since) = stray.quarantined_at.filter(|_| !found.open) {
             (answer.step, answer.next_at) = (StrayStep::Quarantined, Some(since + self.grace));
             if !may || since + self.grace > now {
-                return Ok(answer);
+                return Ok((answer, false));
             }
             match rooms.engines.revoke(engine, &rooms.bench, &found.handle).await {
                 Ok(Revoked::Gone) => {
@@ -119,10 +119,10 @@ impl Reconcile {
                 Ok(Revoked::Held(_)) => answer.failure = Some("its name is still held".to_owned()),
                 Err(error) => answer.failure = Some(error.to_string()),
             }
-            return Ok(answer);
+            return Ok((answer, true));
         }
         if !may {
-            return Ok(answer);
+            return Ok((answer, false));
         }
         match rooms.engines.shut(engine, &rooms.bench, &found.handle).await {
             Ok(true) => {
@@ -144,6 +144,6 @@ impl Reconcile {
             }
             Err(error) => answer.failure = Some(error.to_string()),
         }
-        Ok(answer)
+        Ok((answer, true))
     }
 }

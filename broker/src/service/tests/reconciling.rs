@@ -68,6 +68,10 @@ impl Compared {
         (granted, lease, name)
     }
 
+    async fn noted(&self) -> usize {
+        self.house.rooms.store.strays("shop").await.unwrap().len()
+    }
+
     pub(super) async fn told(&self, dry_run: bool) -> domain::wire::ReconcileAnswer {
         let ask = ReconcileRequest { connection: None, dry_run };
         self.reconcile.now(&self.operator().await, ask, self.house.id()).await.unwrap()
@@ -176,6 +180,25 @@ async fn a_target_that_does_not_answer_changes_nothing(pool: PgPool) {
     let looked = it.told(false).await;
     assert!(looked.targets[0].logins.is_none() && looked.targets[0].failure.as_ref().unwrap().contains("nobody answers"));
     assert_eq!(it.house.states(granted.session).await, [State::Active]);
+    it.house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn strays_that_wait_for_their_end_keep_no_other_from_it(pool: PgPool) {
+    let it = Compared::build(&pool).await;
+    for at in 0..600 {
+        it.login(&format!("dp_a{at:03}"), None);
+    }
+    let open = || (0..600).filter(|at| it.is_open(&format!("dp_a{at:03}")) == Some(true)).count();
+    it.reconcile.run_due().await.unwrap();
+    assert_eq!((open(), it.noted().await), (100, 600), "so many in one run, and all noted");
+    // One more comes, behind all that wait for their end.
+    sqlx::query("update daypass.strays set quarantined_at = now() + interval '1 hour'").execute(&pool).await.unwrap();
+    it.house.target.logins.lock().unwrap().values_mut().for_each(|found| found.open = false);
+    it.login("dp_z", None);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    it.reconcile.run_due().await.unwrap();
+    assert_eq!((it.is_open("dp_z"), it.noted().await), (Some(false), 601));
     it.house.close().await;
 }
 
