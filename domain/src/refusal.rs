@@ -171,6 +171,9 @@ codes! {
     PolicyOwnProposal "policy_own_proposal" Denied
         "A policy set is approved by another person than its author."
         "Have a colleague with the right policy.approve look at it.";
+    PolicyNobodyKnown "policy_nobody_known" Denied
+        "A policy set is approved by a person, and the token names none."
+        "Approve with a token of an issuer that tells people or workloads apart; docs/policy-versions.md lists them.";
     SecretUnknown "secret_unknown" NotFound
         "There is no such secret, or the role does not reach it."
         "Compare the path with the role's kv credential.";

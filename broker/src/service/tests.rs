@@ -169,6 +169,7 @@ fn policy_text(issuer: &str, url: &str, roles: &str) -> String {
         algorithms = ["ES256"]
         required = ["sub", "service_id"]
         replay_claim = "jti"
+        person = "sub"
         [issuer.{issuer}.claims]
         sub = {{ class = "admin" }}
         service_id = {{ class = "immutable" }}

@@ -19,8 +19,12 @@ impl Versions {
         let hash = self.named(hash).await?.0;
         let proposal = rooms.store.proposals().await?.into_iter().find(|proposal| proposal.hash == hash);
         let proposal = proposal.ok_or_else(|| Refusal::new(Code::NotFound).hint("no such policy set waits"))?;
-        if proposal.author.session == holder.session.id || proposal.person == person(holder, proposal.id) {
+        let person = person(holder, proposal.id);
+        if proposal.author.session == holder.session.id || person == Some(proposal.person) {
             return Err(self.refused(holder, Code::PolicyOwnProposal.into(), decision).await);
+        }
+        if person.is_none() {
+            return Err(self.refused(holder, Code::PolicyNobodyKnown.into(), decision).await);
         }
         let set = self.stored_sound(holder, &hash, decision).await?;
         let stale = || Refusal::new(Code::PolicyConflict).hint(format!("it was proposed in place of {}", hex(&proposal.base)));
