@@ -239,10 +239,10 @@ impl House {
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             // Deliveries take nobody else's place.
-            let hooks = hooks_door::router(Hooks::new(rooms.clone(), job_ends.clone()));
-            let hooks = watched(hooks, door_for(Some(hooks_door::bodies())));
+            let hooks = Hooks::new(rooms.clone(), job_ends.clone());
+            let hooks = watched(hooks_door::router(hooks.clone()), door_for(Some(hooks_door::bodies(hooks))));
             let native = guarded(native, door()).merge(hooks).merge(ops::health(readiness.clone()));
-            let policies = watched(admin::policies_of_operators(admin.clone()), door_for(Some(admin::sets())));
+            let policies = watched(admin::policies_of_operators(admin.clone()), door_for(Some(admin::sets(admin.clone()))));
             let admin = guarded(admin::router(admin).merge(openapi::router()), door());
             let admin = admin.merge(policies).merge(ops::health(readiness.clone()));
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));

@@ -1,29 +1,46 @@
 //! `POST /api/v1/hooks/{issuer}`: where CI systems tell of their jobs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, FromRequestParts, Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::wire::Problem;
+use uuid::Uuid;
 
 use super::problem::Context;
-use super::read::{self, Large};
+use super::large::{Large, Vouch, Vouched};
+use super::read;
 use crate::service::error::Error;
 use crate::service::hooks::{Hooks, Received, Shown};
 
 /// The largest delivery: a pipeline of some thousand jobs.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
-/// How many that are larger than other requests may be there at once. They are read before anybody knows whose they are.
+/// How many that are larger than other requests may be there at once. GitHub's are read before anybody knows whose they are.
 const LARGE: usize = 8;
+/// How long these may take. CI systems send what they have at once.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How large the bodies of deliveries may be.
-pub fn bodies() -> Large {
-    Large::new(BODY_LIMIT, LARGE)
+pub fn bodies(hooks: Hooks) -> Large {
+    Large::new(BODY_LIMIT, PATIENCE, LARGE, Arc::new(hooks))
+}
+
+/// For who knows of a hook, and has what could prove it.
+impl Vouch for Hooks {
+    fn vouch<'a>(&'a self, head: &'a mut Parts, _: Uuid) -> Vouched<'a> {
+        Box::pin(async move {
+            let issuer = Path::<String>::from_request_parts(head, &()).await.map(|Path(issuer)| issuer).unwrap_or_default();
+            let names = self.headers(&issuer)?;
+            Ok(self.may_prove(&issuer, one(&head.headers, names.proof).unwrap_or_default())?)
+        })
+    }
 }
 
 /// The routes that CI systems use.

@@ -26,6 +26,9 @@ pub trait Sender: Debug + Send + Sync {
     /// Whether who made `proof` for `body` knows the secret. Takes as long for a wrong proof as for the right one.
     fn proves(&self, secret: &Secret<String>, proof: &str, body: &[u8]) -> bool;
 
+    /// Whether `proof` could prove a body that is not read yet.
+    fn may_prove(&self, secret: &Secret<String>, proof: &str) -> bool;
+
     /// What has ended by this event; nothing for events of other kinds. The error tells where the body is not as
     /// documented, and none of its values.
     fn ended(&self, event: &str, body: &[u8]) -> Result<Vec<JobEnd>, String>;

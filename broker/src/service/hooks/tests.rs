@@ -221,3 +221,14 @@ fn a_delivery_is_remembered_by_a_plain_name_only() {
         assert_eq!(name(odd), "unnamed");
     }
 }
+
+#[test]
+fn a_body_is_read_only_after_what_could_prove_it() {
+    let (github, gitlab) = (sender("github").unwrap(), sender("gitlab").unwrap());
+    assert!(github.may_prove(&secret(), &signature(SECRET_TEXT, b"{}")));
+    for none in ["", "sha256=", "sha256=00", &signature(SECRET_TEXT, b"{}").replace("sha256", "sha1"), SECRET_TEXT] {
+        assert!(!github.may_prove(&secret(), none), "{none}");
+    }
+    assert!(gitlab.may_prove(&secret(), SECRET_TEXT));
+    assert!(!gitlab.may_prove(&secret(), "") && !gitlab.may_prove(&secret(), "it-is-another-secret"));
+}
