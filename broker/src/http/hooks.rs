@@ -14,8 +14,8 @@ use axum::routing::post;
 use domain::wire::Problem;
 use uuid::Uuid;
 
-use super::problem::Context;
 use super::large::{Large, Vouch, Vouched};
+use super::problem::Context;
 use super::read;
 use crate::service::error::Error;
 use crate::service::hooks::{Hooks, Received, Shown};

@@ -72,7 +72,13 @@ impl Large {
 
     /// The room for a body of at most `upper` bytes, as far as that is known. One that is not large needs no place; a stranger gets none, and may send as much as
     /// anywhere else.
-    pub async fn room(&self, head: &mut Parts, peer: Option<IpAddr>, upper: Option<u64>, decision: Uuid) -> Result<Room, Refusal> {
+    pub async fn room(
+        &self,
+        head: &mut Parts,
+        peer: Option<IpAddr>,
+        upper: Option<u64>,
+        decision: Uuid,
+    ) -> Result<Room, Refusal> {
         let usual = u64::try_from(BODY_LIMIT).unwrap_or(u64::MAX);
         if upper.is_some_and(|upper| upper <= usual) {
             return Ok(Room::usual());

@@ -49,7 +49,8 @@ fn samples_follow_their_schema() {
 #[test]
 fn a_person_stays_the_same_from_job_to_job_and_is_not_guessed() {
     let told: Vec<(&str, Option<String>)> = built_in().map(|kind| (kind.name(), kind.person(&kind.sample()))).collect();
-    for (name, claim) in [("github", "actor_id"), ("gitlab", "user_id"), ("kubernetes", "sub"), ("google", "sub"), ("aws", "sub")] {
+    for (name, claim) in [("github", "actor_id"), ("gitlab", "user_id"), ("kubernetes", "sub"), ("google", "sub"), ("aws", "sub")]
+    {
         let kind = by_name(name).unwrap();
         let sample = kind.sample();
         let other = sample.clone().with("ref", "refs/heads/other").with("jti", "another").with("run_id", "2");

@@ -19,12 +19,7 @@ use crate::system::System;
 const WHOLE: Duration = Duration::from_secs(15);
 
 /// Every login of the deployment.
-pub(super) async fn list(
-    system: &System,
-    admin: &Admin,
-    connection: &str,
-    deployment: &str,
-) -> Result<Vec<Found>, EngineError> {
+pub(super) async fn list(system: &System, admin: &Admin, connection: &str, deployment: &str) -> Result<Vec<Found>, EngineError> {
     let rows = admin
         .within(WHOLE, async |home| {
             sqlx::query(

@@ -15,8 +15,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Admin;
-use crate::http::problem::Context;
 use crate::http::large::{Large, Vouch, Vouched};
+use crate::http::problem::Context;
 use crate::http::read;
 use crate::service::error::Error;
 use crate::service::policies::Pushed;
