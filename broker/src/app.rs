@@ -239,10 +239,10 @@ impl House {
             };
             let native = native::router(native).merge(admin::secrets_of_jobs(admin.clone())).merge(openapi::router());
             // Deliveries take nobody else's place.
-            let hooks = hooks_door::router(Hooks::new(rooms.clone(), job_ends.clone()));
-            let hooks = watched(hooks, door_for(Some(hooks_door::bodies())));
+            let hooks = Hooks::new(rooms.clone(), job_ends.clone());
+            let hooks = watched(hooks_door::router(hooks.clone()), door_for(Some(hooks_door::bodies(hooks))));
             let native = guarded(native, door()).merge(hooks).merge(ops::health(readiness.clone()));
-            let policies = watched(admin::policies_of_operators(admin.clone()), door_for(Some(admin::sets())));
+            let policies = watched(admin::policies_of_operators(admin.clone()), door_for(Some(admin::sets(admin.clone()))));
             let admin = guarded(admin::router(admin).merge(openapi::router()), door());
             let admin = admin.merge(policies).merge(ops::health(readiness.clone()));
             edges.push(edge("native", bind("native", config.listen.native).await?, certificate.clone(), native));
@@ -335,7 +335,8 @@ fn take_back(rooms: Arc<Rooms>, reconcile: Reconcile, stop: CancellationToken, w
         let passive = PassiveExpiry { leases: rooms.leases.clone(), holds: reconcile.holds.clone() };
         start(passive, &rooms.metrics, &stop, &tracker);
         start(expiry, &rooms.metrics, &stop, &tracker);
-        start(Reconciler { reconcile }, &rooms.metrics, &stop, &tracker);
+        start(Reconciler { reconcile: reconcile.clone() }, &rooms.metrics, &stop, &tracker);
+        stop.run_until_cancelled(reconcile.look_further()).await;
     });
 }
 

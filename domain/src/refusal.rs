@@ -174,6 +174,9 @@ codes! {
     PolicyWithdrawn "policy_withdrawn" Conflict
         "The policy set waits no more: it was withdrawn."
         "`daypass policy show` tells by whom; apply the set again if it is to become active after all.";
+    PolicyNobodyKnown "policy_nobody_known" Denied
+        "A policy set is approved by a person, and the token names none."
+        "Approve with a token of an issuer that tells people or workloads apart; docs/policy-versions.md lists them.";
     SecretUnknown "secret_unknown" NotFound
         "There is no such secret, or the role does not reach it."
         "Compare the path with the role's kv credential.";

@@ -115,6 +115,8 @@ pub struct Found {
     pub open: bool,
     /// When the target itself ends it or, where targets have no such end, when the longest lease of that name would.
     pub ends_at: Option<OffsetDateTime>,
+    /// Whether the target keeps that end itself, so that it tells how long the login was last let live.
+    pub keeps_end: bool,
     /// What is needed to shut or revoke it.
     pub handle: Secret<Vec<u8>>,
 }

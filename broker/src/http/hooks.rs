@@ -1,29 +1,45 @@
 //! `POST /api/v1/hooks/{issuer}`: where CI systems tell of their jobs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Extension, FromRequestParts, Path, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use domain::wire::Problem;
+use uuid::Uuid;
 
+use super::large::{Large, Vouch, Vouched};
 use super::problem::Context;
-use super::read::{self, Large};
+use super::read;
 use crate::service::error::Error;
 use crate::service::hooks::{Hooks, Received, Shown};
 
 /// The largest delivery: a pipeline of some thousand jobs.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
-/// How many that are larger than other requests may be there at once. They are read before anybody knows whose they are.
+/// How many that are larger than other requests may be there at once. GitHub's are read before anybody knows whose they are.
 const LARGE: usize = 8;
+/// How long these may take. CI systems send what they have at once.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// How large the bodies of deliveries may be.
-pub fn bodies() -> Large {
-    Large::new(BODY_LIMIT, LARGE)
+pub fn bodies(hooks: Hooks) -> Large {
+    Large::new(BODY_LIMIT, PATIENCE, LARGE, Arc::new(hooks))
+}
+
+/// For who knows of a hook, and has what could prove it.
+impl Vouch for Hooks {
+    fn vouch<'a>(&'a self, head: &'a mut Parts, _: Uuid) -> Vouched<'a> {
+        Box::pin(async move {
+            let issuer = Path::<String>::from_request_parts(head, &()).await.map(|Path(issuer)| issuer).unwrap_or_default();
+            Ok(self.may_prove(&issuer, &shown(&head.headers))?)
+        })
+    }
 }
 
 /// The routes that CI systems use.
@@ -71,9 +87,13 @@ pub(super) async fn receive(
 async fn carry_out(hooks: &Hooks, issuer: &str, headers: &HeaderMap, body: Body) -> Result<Received, Error> {
     hooks.check(issuer)?;
     let body = read::all(body, BODY_LIMIT).await?;
-    let shown: Shown<'_> = headers.keys().filter_map(|name| Some((name.as_str(), one(headers, name)?))).collect();
+    let shown = shown(headers);
     let is_json = shown.get(CONTENT_TYPE.as_str()).is_some_and(|kind| read::is_json(kind));
     hooks.receive(issuer, &shown, is_json, &body).await
+}
+
+fn shown(headers: &HeaderMap) -> Shown<'_> {
+    headers.keys().filter_map(|name| Some((name.as_str(), one(headers, name)?))).collect()
 }
 
 /// A header that stands once and is text.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{ALLOW, CACHE_CONTROL, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
@@ -20,6 +20,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::edge::Peer;
+use super::large::{Large, Room};
 use super::problem::{Context, Told, bare};
 use super::read;
 use crate::system::System;
@@ -38,7 +39,7 @@ pub struct Door {
     pub in_flight: Arc<Semaphore>,
     pub deadline: Duration,
     /// Where bodies may be larger than [`BODY_LIMIT`].
-    pub large: Option<read::Large>,
+    pub large: Option<Large>,
 }
 
 /// A place among the requests in flight. Work that outlives its request keeps a copy, so that it goes on being counted.
@@ -90,19 +91,29 @@ async fn keep(State(door): State<Arc<Door>>, mut request: Request, next: Next) -
 
     let answered = async {
         // The whole body first: a client that sends it slowly takes nobody's place.
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
-        let _place = match door.large.as_ref().map(|large| large.place(peer, &body)).transpose() {
-            Ok(place) => place,
+        let upper = HttpBody::size_hint(&body).upper();
+        let room = match &door.large {
+            Some(large) => timeout_at(deadline, large.room(&mut parts, peer, upper, id)).await,
+            None => Ok(Ok(Room::usual())),
+        };
+        let room = match room.unwrap_or_else(|_| Err(Refusal::new(Code::Unavailable).retry_after(2))) {
+            Ok(room) => room,
             Err(refusal) => {
                 door.metrics.shed("body");
                 return context.refusal(&refusal);
             }
         };
-        let most = door.large.as_ref().map_or(BODY_LIMIT, read::Large::most);
-        let body = match timeout_at(deadline, read::all(body, most)).await {
+        let until = room.patience.map_or(deadline, |patience| deadline.min(tokio::time::Instant::now() + patience));
+        let body = match timeout_at(until, read::all(body, room.most)).await {
             Ok(Ok(body)) => body,
-            Ok(Err(refusal)) => return context.refusal(&refusal),
+            Ok(Err(refusal)) => {
+                return match room.instead.filter(|_| refusal.code == Code::RequestTooLarge) {
+                    Some(error) => context.problem(&error),
+                    None => context.refusal(&refusal),
+                };
+            }
             Err(_) => {
                 door.metrics.shed("body");
                 return context.refusal(&Refusal::new(Code::RequestMalformed).hint("the body did not arrive in time"));

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod edge;
 mod guests;
 pub mod hooks;
+pub mod large;
 pub mod layers;
 pub mod native;
 pub mod openapi;

@@ -118,6 +118,19 @@ impl Hooks {
         }
     }
 
+    /// Refuses a delivery that nothing in its body could prove.
+    pub fn may_prove(&self, issuer: &str, shown: &Shown<'_>) -> Result<(), Refusal> {
+        let set = self.rooms.policies.active();
+        let sender = set.issuer(issuer).and_then(|held| sender(held.kind.name()));
+        let Some((sender, hook)) = sender.zip(self.rooms.hooks.of(issuer)) else {
+            return Err(self.refused("", "unknown", Code::NotFound.into()));
+        };
+        if hook.secrets.iter().fold(false, |may, secret| sender.may_prove(secret, shown) | may) {
+            return Ok(());
+        }
+        Err(self.refused(issuer, "unproven", Code::HookUnproven.into()))
+    }
+
     /// One delivery. What it tells is durable when this returns, and carried out by whichever replica comes first. GitHub can
     /// send forms as well, which are no JSON.
     pub async fn receive(&self, issuer: &str, shown: &Shown<'_>, is_json: bool, body: &[u8]) -> Result<Received, Error> {

@@ -27,8 +27,10 @@ use crate::telemetry::Metrics;
 
 mod lane;
 mod passive;
+mod unseen;
 
 use lane::{Counted, Lane};
+use unseen::Unseen;
 
 /// How long a claim holds. Longer than taking back can take.
 const CLAIM: Duration = Duration::from_mins(1);
@@ -66,6 +68,7 @@ pub struct Leases {
     wake: Arc<Notify>,
     slots: Arc<Semaphore>,
     lanes: Arc<Mutex<HashMap<String, Arc<Lane>>>>,
+    unseen: Unseen,
     under_way: TaskTracker,
     /// Nothing is taken back before this moment, by this machine's own clock.
     paused: Arc<Mutex<Option<Instant>>>,
@@ -76,7 +79,8 @@ impl Leases {
         let replica = system.row_id()?;
         let (slots, lanes) = (Arc::new(Semaphore::new(AT_ONCE)), Arc::default());
         let (under_way, paused) = (TaskTracker::new(), Arc::default());
-        Ok(Self { system, store, engines, bench, metrics, replica, wake: Arc::default(), slots, lanes, under_way, paused })
+        let (wake, unseen) = (Arc::default(), Unseen::default());
+        Ok(Self { system, store, engines, bench, metrics, replica, wake, slots, lanes, unseen, under_way, paused })
     }
 
     /// Tells the expiry worker of this replica that something is due.
@@ -331,7 +335,7 @@ impl Leases {
     fn busy(&self, now: time::OffsetDateTime) -> Vec<String> {
         let lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let busy = lanes.iter().filter(|(_, lane)| lane.is_busy(now));
-        busy.map(|(target, _)| target.clone()).collect()
+        busy.map(|(target, _)| target.clone()).chain(self.unseen()).collect()
     }
 
     fn lane(&self, target: &str) -> Arc<Lane> {

@@ -39,6 +39,7 @@ mod exchange;
 mod hooks;
 mod inventory;
 mod kill;
+mod looking;
 mod operators;
 mod reached;
 mod reconciling;
@@ -72,6 +73,8 @@ impl Target {
     const FLEETING: u8 = 5;
     /// A renewal that comes to it hears nothing until it refuses.
     const LATE: u8 = 6;
+    /// Lists for ever, and does everything else.
+    const LISTS: u8 = 7;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -117,8 +120,11 @@ impl Engine for Target {
     }
 
     async fn list(&self, _: &Bench, _: &str) -> Result<Option<Vec<Found>>, EngineError> {
-        if self.mood.load(Ordering::Relaxed) == Self::SILENT {
-            return Err(EngineError::TargetUnavailable("nobody answers".to_owned()));
+        match self.mood.load(Ordering::Relaxed) {
+            Self::SILENT => return Err(EngineError::TargetUnavailable("nobody answers".to_owned())),
+            Self::REFUSES => return Err(EngineError::TargetRefused("not for you".to_owned())),
+            Self::LISTS => std::future::pending().await,
+            _ => {}
         }
         Ok(Some(self.logins.lock().unwrap().values().cloned().collect()))
     }
@@ -172,6 +178,7 @@ fn policy_text(issuer: &str, url: &str, roles: &str) -> String {
         algorithms = ["ES256"]
         required = ["sub", "service_id"]
         replay_claim = "jti"
+        person = "sub"
         [issuer.{issuer}.claims]
         sub = {{ class = "admin" }}
         service_id = {{ class = "immutable" }}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::audit::{Personal, Record, leaf};
+use domain::audit::{Kind, Personal, Record, leaf};
 use domain::claims::Json;
 use domain::wire::{AuditEntry, AuditQuery};
 use sqlx::PgConnection;
@@ -193,6 +193,22 @@ impl Store {
             i64::from(limit)
         )
         .fetch_all(tx.connection())
+        .await?;
+        rows.into_iter().map(Stored::read).collect()
+    }
+
+    /// The records of one kind that tell of any of these leases.
+    pub async fn records_of_leases(&self, kind: Kind, leases: &[Uuid]) -> Result<Vec<Stored>, StoreError> {
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
+                      r.code, r.packed, r.leaf, p.named::text as "named?", p.salts as "salts?"
+               from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
+               where r.lease_id = any($1::uuid[]) and r.kind = $2"#,
+            leases,
+            kind.as_str()
+        )
+        .fetch_all(self.pool())
         .await?;
         rows.into_iter().map(Stored::read).collect()
     }

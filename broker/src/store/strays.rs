@@ -27,6 +27,16 @@ pub struct Lost {
     pub upstream: String,
 }
 
+/// What the row of a lease says of its login.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    pub id: Uuid,
+    pub state: State,
+    /// The login's name.
+    pub upstream: Option<String>,
+    pub expires_at: OffsetDateTime,
+}
+
 /// Leases of a target beside what it shows.
 #[derive(Clone, Debug)]
 pub struct Compared {
@@ -58,14 +68,16 @@ impl Store {
         Ok(one_row(&claimed))
     }
 
-    /// The state of each of these leases and the name of its credential. One that is not among them has no row.
-    pub async fn standing(&self, ids: &[Uuid]) -> Result<Vec<(Uuid, State, Option<String>)>, StoreError> {
-        let rows = sqlx::query!("select id, state, upstream from daypass.leases where id = any($1::uuid[])", ids)
+    /// How each of these leases stands. One that is not among them has no row.
+    pub async fn standing(&self, ids: &[Uuid]) -> Result<Vec<Standing>, StoreError> {
+        let rows = sqlx::query!("select id, state, upstream, expires_at from daypass.leases where id = any($1::uuid[])", ids)
             .fetch_all(self.pool())
             .await?;
-        rows.into_iter()
-            .map(|row| Ok((row.id, row.state.parse().map_err(|_| StoreError::Corrupt("leases"))?, row.upstream)))
-            .collect()
+        let standing = rows.into_iter().map(|row| {
+            let state = row.state.parse().map_err(|_| StoreError::Corrupt("leases"))?;
+            Ok(Standing { id: row.id, state, upstream: row.upstream, expires_at: row.expires_at })
+        });
+        standing.collect()
     }
 
     /// Compares the active leases of a connection that were issued before `before` with the logins that its target has.

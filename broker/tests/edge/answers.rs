@@ -87,6 +87,36 @@ async fn bodies_are_limited() {
 }
 
 #[tokio::test]
+async fn large_bodies_are_for_those_who_are_known_and_strangers_keep_nobody_out() {
+    let house = House::short().await;
+    let head = |more: &str, length: usize| {
+        format!("POST /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{more}content-length: {length}\r\n\r\n")
+    };
+    // They say that much comes, and send nothing.
+    let mut strangers = Vec::new();
+    for _ in 0..4 {
+        let mut stream = house.connect().await;
+        stream.write_all(head("", 200_000).as_bytes()).await.unwrap();
+        strangers.push(stream);
+    }
+    let chunked = "POST /large HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    for _ in 0..4 {
+        let mut stream = house.connect().await;
+        stream.write_all(chunked.as_bytes()).await.unwrap();
+        strangers.push(stream);
+    }
+    let body = "x".repeat(200_000);
+    let known = house.raw(head("known: yes\r\n", body.len()) + &body).await;
+    assert!(known.contains(" 200 ") && known.ends_with("200000"), "{known}");
+    let told = to_the_end(&mut strangers[0]).await;
+    assert!(told.starts_with("HTTP/1.1 401") && told.contains("session_missing"), "what is missing is told at once: {told}");
+    // Whoever is known does not hold a place for long either.
+    let slow = house.raw(head("known: yes\r\n", body.len()) + "part").await;
+    assert!(slow.starts_with("HTTP/1.1 400") && slow.contains("in time"), "{slow}");
+    assert!(house.raw(head("", 5) + "small").await.contains(" 200 "), "what is not large needs nobody's word");
+}
+
+#[tokio::test]
 async fn every_refusal_of_the_framework_is_told_in_our_words() {
     let house = House::short().await;
     let absent = house.get("/nothing").await;

@@ -7,17 +7,31 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
+use axum::http::request::Parts;
 use axum::routing::{get, post};
 use broker::http::edge::{Edge, EdgeLimits};
-use broker::http::layers::{Door, guarded};
+use broker::http::large::{Large, Vouch, Vouched};
+use broker::http::layers::{Door, guarded, watched};
 use broker::http::tls::Certificate;
 use broker::system::System;
 use broker::telemetry::{Config, Telemetry};
+use domain::refusal::{Code, Refusal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// Knows who sends the header `known`.
+#[derive(Debug)]
+struct Known;
+
+impl Vouch for Known {
+    fn vouch<'a>(&'a self, head: &'a mut Parts, _: uuid::Uuid) -> Vouched<'a> {
+        let known = head.headers.contains_key("known");
+        Box::pin(async move { if known { Ok(()) } else { Err(Refusal::new(Code::SessionMissing).into()) } })
+    }
+}
 
 /// What the tests wait for at most; each deadline under test is a small part of it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(6);
@@ -56,13 +70,16 @@ impl House {
         broker::app::install_providers();
         let quiet = Config { level: "off".to_owned(), ..Config::default() };
         let metrics = Telemetry::start(&quiet, "test").unwrap().metrics;
-        let door = Door {
+        let door = |large| Door {
             system: System::real().0,
             metrics: metrics.clone(),
             in_flight: Arc::new(Semaphore::new(in_flight)),
             deadline,
-            large: None,
+            large,
         };
+        let large = Large::new(256 * 1024, Duration::from_millis(300), 2, Arc::new(Known));
+        let sets = Router::new().route("/large", post(|body: Bytes| async move { body.len().to_string() }));
+        let sets = watched(sets, Arc::new(door(Some(large))));
         let (entered, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(0)));
         let (count, wait) = (entered.clone(), gate.clone());
         let router = Router::new()
@@ -82,7 +99,7 @@ impl House {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
-        let router = guarded(router, Arc::new(door));
+        let router = guarded(router, Arc::new(door(None))).merge(sets);
         let edge = Edge { name: "test", listener, tls, router, limits, metrics };
         let serving = tokio::spawn(edge.serve(stop.clone()));
         Self { address, stop, serving, entered, gate }

@@ -129,6 +129,11 @@ impl Kind for Aws {
         RELATIONS
     }
 
+    /// The principal: everybody who may be the same role is the same.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("sub").map(str::to_owned)
+    }
+
     fn sample(&self) -> Claims {
         let role = "arn:aws:iam::123456789012:role/shop-deploy";
         let mut claims = Claims::from_verified(Object::default())

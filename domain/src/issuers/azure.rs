@@ -121,6 +121,11 @@ impl Kind for Azure {
         RELATIONS
     }
 
+    /// The managed identity.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("sub").map(str::to_owned)
+    }
+
     fn sample(&self) -> Claims {
         let (tenant, identity) = ("9c0a1b2d-1111-4222-8333-4f5e6d7c8b9a", "3e4f5a6b-2222-4333-8444-5a6b7c8d9e0f");
         let application = "7a8b9c0d-3333-4444-8555-6b7c8d9e0f1a";

@@ -137,6 +137,13 @@ impl Kind for CircleCi {
         RELATIONS
     }
 
+    /// The user who caused the pipeline, whose id stands in `sub` before everything that a writer can name.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        let mut parts = claims.text("sub")?.split('/').skip(4);
+        let id = (parts.next() == Some("user")).then(|| parts.next()).flatten()?;
+        (!id.is_empty()).then(|| id.to_owned())
+    }
+
     fn sample(&self) -> Claims {
         let (organization, project) = ("5f2b3c4d-1111-4222-8333-9a8b7c6d5e4f", "8c7d6e5f-2222-4333-8444-1a2b3c4d5e6f");
         let user = "0a1b2c3d-3333-4444-8555-6f7e8d9c0b1a";

@@ -96,6 +96,8 @@ pub struct Schema {
     pub job: JobClaims,
     /// The claim that tells one token from another. Without one the token's own hash does.
     pub replay_claim: Option<String>,
+    /// The claim that tells one person, or one workload, from another.
+    pub person: Option<String>,
 }
 
 /// An issuer with a schema from the policy set.
@@ -136,12 +138,12 @@ impl Kind for Generic {
         self.0.replay_claim.as_deref()
     }
 
+    fn person(&self, claims: &Claims) -> Option<String> {
+        text(claims, self.0.person.as_deref()?)
+    }
+
     fn job(&self, _issuer_url: &str, claims: &Claims) -> JobView {
-        let text = |name: &Option<String>| match claims.get(name.as_deref()?)? {
-            Json::String(text) => Some(text.clone()),
-            Json::Int(number) => Some(number.to_string()),
-            _ => None,
-        };
+        let text = |name: &Option<String>| text(claims, name.as_deref()?);
         let job = &self.0.job;
         JobView {
             project: text(&job.project),
@@ -189,5 +191,14 @@ impl Kind for Generic {
 
     fn schema(&self) -> Option<&Schema> {
         Some(&self.0)
+    }
+}
+
+/// A claim that is a text or a number.
+fn text(claims: &Claims, name: &str) -> Option<String> {
+    match claims.get(name)? {
+        Json::String(text) => Some(text.clone()),
+        Json::Int(number) => Some(number.to_string()),
+        _ => None,
     }
 }

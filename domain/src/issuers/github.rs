@@ -230,8 +230,8 @@ impl Kind for GitHub {
         RELATIONS
     }
 
-    fn person(&self) -> Option<&'static str> {
-        Some("actor_id")
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("actor_id").map(str::to_owned)
     }
 
     fn sample(&self) -> Claims {

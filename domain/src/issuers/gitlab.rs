@@ -195,8 +195,8 @@ impl Kind for GitLab {
         RELATIONS
     }
 
-    fn person(&self) -> Option<&'static str> {
-        Some("user_id")
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("user_id").map(str::to_owned)
     }
 
     fn sample(&self) -> Claims {

@@ -121,6 +121,11 @@ impl Kind for Google {
         RELATIONS
     }
 
+    /// The service account.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("sub").map(str::to_owned)
+    }
+
     fn sample(&self) -> Claims {
         let mut claims = Claims::from_verified(Object::default())
             .with("iss", URL)

@@ -248,8 +248,10 @@ pub trait Kind: Debug + Send + Sync {
         &[]
     }
 
-    /// The claim that tells one person from another, of those who cause jobs; without one it is `sub`.
-    fn person(&self) -> Option<&'static str> {
+    /// Who a token speaks for where two are told apart: the person who caused the job, or the workload that signs in by itself. It
+    /// is the same text whatever the same one does next; none where tokens of this kind do not tell.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        let _ = claims;
         None
     }
 

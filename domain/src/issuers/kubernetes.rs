@@ -125,6 +125,11 @@ impl Kind for Kubernetes {
         RELATIONS
     }
 
+    /// The service account: every pod of it is the same.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("sub").map(str::to_owned)
+    }
+
     fn sample(&self) -> Claims {
         let mut claims = Claims::from_verified(Object::default())
             .with("jti", "aed34954-b33a-4142-b1ec-389d6bbb4936")

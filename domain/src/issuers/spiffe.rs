@@ -82,6 +82,11 @@ impl Kind for Spiffe {
         RELATIONS
     }
 
+    /// The workload.
+    fn person(&self, claims: &Claims) -> Option<String> {
+        claims.text("sub").map(str::to_owned)
+    }
+
     fn sample(&self) -> Claims {
         Claims::from_verified(Object::default())
             .with("iss", "https://oidc-discovery.acme.example")

@@ -1,6 +1,6 @@
 use super::issuer::{Class, Presence, REGISTERED, Type};
 use super::*;
-use crate::claims::Json;
+use crate::claims::{Claims, Json, Object};
 
 mod machines;
 mod pipelines;
@@ -34,7 +34,6 @@ fn samples_follow_their_schema() {
         let of = |claim: &str| sample.get(claim).and_then(Json::as_int).unwrap();
         assert!(of("exp") - of("iat") <= kind.ages().lifetime, "{name}: the sample lives too long");
         assert!(kind.check_url(sample.text("iss").unwrap()).is_ok(), "{name}");
-        assert!(kind.person().is_none_or(|claim| kind.claim(claim).is_some_and(|claim| claim.personal)), "{name}");
         let mut names: Vec<&str> = kind.claims().iter().map(|claim| &*claim.name).collect();
         names.sort_unstable();
         assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{name}: a claim stands twice");
@@ -45,6 +44,34 @@ fn samples_follow_their_schema() {
     }
     assert!(by_name("generic").is_none() && by_name("GitHub").is_none());
     assert_eq!(kinds().len(), built_in().count() + 1);
+}
+
+#[test]
+fn a_person_stays_the_same_from_job_to_job_and_is_not_guessed() {
+    let told: Vec<(&str, Option<String>)> = built_in().map(|kind| (kind.name(), kind.person(&kind.sample()))).collect();
+    for (name, claim) in [("github", "actor_id"), ("gitlab", "user_id"), ("kubernetes", "sub"), ("google", "sub"), ("aws", "sub")]
+    {
+        let kind = by_name(name).unwrap();
+        let sample = kind.sample();
+        let other = sample.clone().with("ref", "refs/heads/other").with("jti", "another").with("run_id", "2");
+        let person = kind.person(&sample);
+        assert!(person.is_some() && person.as_deref() == sample.text(claim), "{name}: {told:?}");
+        assert_eq!(kind.person(&other), person, "{name}");
+        assert_ne!(kind.person(&sample.clone().with(claim, "7")), person, "{name}");
+        assert_eq!(kind.person(&Claims::from_verified(Object::default()).with("jti", "x")), None, "{name}");
+    }
+    // Their subjects tell the commit, the step or the phase.
+    for name in ["buildkite", "bitbucket", "terraform"] {
+        assert!(told.contains(&(name, None)), "{told:?}");
+    }
+    let circleci = by_name("circleci").unwrap();
+    let of = |sub: &str| circleci.person(&circleci.sample().with("sub", sub));
+    assert_eq!(of("org/o/project/p/user/u1/vcs-origin/github.com/acme/shop/vcs-ref/refs/heads/a").as_deref(), Some("u1"));
+    assert_eq!(of("org/o/project/p/user/u1/vcs-origin/github.com/acme/shop/vcs-ref/refs/heads/b").as_deref(), Some("u1"));
+    // What a writer names is no user.
+    for sub in ["org/o/project/p", "org/o/project/p/vcs-ref/user/u2", "org/o/project/p/user/", "org/o/project/p/user"] {
+        assert_eq!(of(sub), None, "{sub}");
+    }
 }
 
 #[test]

@@ -128,6 +128,7 @@ fn schema(out: &mut String, name: &str, schema: &generic::Schema) {
     }
     line(out, "required", list(schema.required.iter().map(|claim| &**claim)));
     text(out, "replay_claim", schema.replay_claim.as_deref());
+    text(out, "person", schema.person.as_deref());
     for claim in &schema.claims {
         put(out, format_args!("\n[issuer.{}.claims.{}]\n", key(name), key(&claim.name)));
         line(out, "type", word(generic::TYPES, &claim.ty));

@@ -81,6 +81,9 @@ fn issuer() -> Value {
         }
         "discovery" | "jwks_url" => https(),
         "jwks_file" | "ca_file" | "replay_claim" => text(),
+        "person" => {
+            told(&text(), "The claim that tells one person or workload from another; without one nobody approves sets by it.")
+        }
         "algorithms" => {
             let algorithms: Vec<&str> = Algorithm::ALL.iter().map(|algorithm| algorithm.as_str()).collect();
             json!({"anyOf": [words(&algorithms), {"type": "array", "items": words(&algorithms), "minItems": 1}]})

@@ -57,6 +57,7 @@ fn found(connection: &str, deployment: &str, name: String, mark: i64) -> Result<
         lease,
         open: Mark::of(mark) == Mark::Open,
         ends_at: lease.and_then(ends_at),
+        keeps_end: false,
         handle: Secret::new(serde_json::to_vec(&handle).map_err(|error| EngineError::Fault(error.into()))?),
         name,
     })

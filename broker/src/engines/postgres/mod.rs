@@ -136,7 +136,7 @@ impl Engine for Postgres {
 
     async fn list(&self, bench: &Bench, connection: &str) -> Result<Option<Vec<Found>>, EngineError> {
         let (admin, _) = self.admin(bench, connection)?;
-        strays::list(&admin, connection, &bench.deployment).await.map(Some)
+        strays::list(&bench.system, &admin, connection, &bench.deployment).await.map(Some)
     }
 
     async fn shut(&self, bench: &Bench, handle: &Secret<Vec<u8>>) -> Result<bool, EngineError> {

@@ -96,7 +96,7 @@ async fn shut(home: &mut PgConnection, admin: &Admin, role: &str) -> Result<Shut
         let role = Shut { oid, name, tombstone: tombstone.unwrap_or(false) };
         let mut done = run(home, role.shutting()).await;
         if done.as_ref().is_err_and(is_locked) {
-            done = role.shut_past_sessions(home, admin).await?;
+            done = role.run_past_sessions(home, admin, role.shutting()).await?;
         }
         match done {
             Ok(()) => return Ok(role),
@@ -130,19 +130,30 @@ impl Shut {
         format!("{LIMITS}alter role {} nologin password null;", self.name)
     }
 
-    /// Shuts a login that is locked, most likely by one of its own sessions: a second session of ours waits for the lock and is
-    /// the next to have it, while the login's sessions end, and what they have prepared.
-    async fn shut_past_sessions(&self, home: &mut PgConnection, admin: &Admin) -> Result<Result<(), sqlx::Error>, EngineError> {
+    /// Runs a script that shuts a login which is locked, most likely by one of its own sessions: a second session of ours waits for
+    /// the lock and is the next to have it, while the login's sessions end, and what they have prepared.
+    pub(super) async fn run_past_sessions(
+        &self,
+        home: &mut PgConnection,
+        admin: &Admin,
+        script: String,
+    ) -> Result<Result<(), sqlx::Error>, EngineError> {
         self.join(home).await?;
         let mut second = admin.visit(admin.database()).await?;
-        let mut shutting = std::pin::pin!(run(&mut second, self.shutting()));
+        let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut second).await.map_err(map)?;
+        let mut running = std::pin::pin!(run(&mut second, script));
+        let mut stuck = None;
         loop {
             // Ours first: the lock must not go to a session of the login that comes anew.
-            if let Ok(done) = tokio::time::timeout(AGAIN, &mut shutting).await {
-                return Ok(done);
+            if let Ok(done) = tokio::time::timeout(AGAIN, &mut running).await {
+                return match stuck {
+                    Some(error) if done.as_ref().is_err_and(is_locked) => Err(error),
+                    _ => Ok(done),
+                };
             }
             self.terminate(home).await?;
-            prepared::roll_back(home, admin, self).await?;
+            // One that does not go need not be the one that is in the way.
+            stuck = prepared::roll_back(home, admin, self, Some(pid)).await.err();
         }
     }
 
@@ -217,7 +228,7 @@ async fn tidy(
     if !role.tombstone {
         revoking = fill.script(settings.revoking(&handle.statements));
     }
-    prepared::roll_back(home, admin, role).await?;
+    prepared::roll_back(home, admin, role, None).await?;
     let drop_owned = drop_owned(home, settings, role).await?;
     let runs_at_home = handle.databases.is_empty() || handle.databases.iter().any(|database| database == admin.database());
 

@@ -12,18 +12,19 @@ use time::OffsetDateTime;
 use super::admin::{Admin, LIMITS, map, run};
 use super::denied::denied;
 use super::remove::{Shut, is_locked};
-use super::{EngineError, Found, Handle, prepared};
+use super::{EngineError, Found, Handle};
 use crate::engines::login::lease_of;
+use crate::system::System;
 
 /// How long a look, or shutting one login, may take.
 const WHOLE: Duration = Duration::from_secs(15);
 
 /// Every login of the deployment.
-pub(super) async fn list(admin: &Admin, connection: &str, deployment: &str) -> Result<Vec<Found>, EngineError> {
+pub(super) async fn list(system: &System, admin: &Admin, connection: &str, deployment: &str) -> Result<Vec<Found>, EngineError> {
     let rows = admin
         .within(WHOLE, async |home| {
             sqlx::query(
-                "select rolname::text, rolcanlogin, case when isfinite(rolvaliduntil) then rolvaliduntil end from pg_roles \
+                "select rolname::text, rolcanlogin, case when isfinite(rolvaliduntil) then rolvaliduntil end, clock_timestamp() from pg_roles \
                  where starts_with(rolname::text, $1) order by rolname",
             )
             .bind(format!("dp_{deployment}_"))
@@ -32,6 +33,7 @@ pub(super) async fn list(admin: &Admin, connection: &str, deployment: &str) -> R
             .map_err(map)
         })
         .await?;
+    let now = system.now();
     let mut found = Vec::with_capacity(rows.len());
     for row in rows {
         let name: String = row.try_get(0).map_err(map)?;
@@ -43,10 +45,13 @@ pub(super) async fn list(admin: &Admin, connection: &str, deployment: &str) -> R
             databases: Vec::new(),
             deadline: OffsetDateTime::UNIX_EPOCH,
         };
+        let (ends_at, clock): (Option<OffsetDateTime>, OffsetDateTime) =
+            (row.try_get(2).map_err(map)?, row.try_get(3).map_err(map)?);
         found.push(Found {
             lease: lease_of(deployment, &name),
             open: row.try_get(1).map_err(map)?,
-            ends_at: row.try_get(2).map_err(map)?,
+            ends_at: ends_at.map(|ends_at| ends_at - (clock - now)),
+            keeps_end: true,
             handle: Secret::new(serde_json::to_vec(&handle).map_err(|error| EngineError::Fault(error.into()))?),
             name,
         });
@@ -65,20 +70,16 @@ pub(super) async fn shut(admin: &Admin, role: &str) -> Result<bool, EngineError>
                 .map_err(map)?;
             let Some(row) = row else { return Ok(false) };
             let shut = Shut { name: row.try_get(0).map_err(map)?, oid: row.try_get(1).map_err(map)?, tombstone: false };
-            let shutting = || format!("{LIMITS}alter role {} nologin;", shut.name);
-            let locked = match run(home, shutting()).await {
-                Ok(()) => false,
-                Err(error) if is_locked(&error) => true,
-                Err(error) => return Err(denied(home, shut.oid, error).await),
-            };
+            let shutting = format!("{LIMITS}alter role {} nologin;", shut.name);
+            let mut done = run(home, shutting.clone()).await;
+            if done.as_ref().is_err_and(is_locked) {
+                done = shut.run_past_sessions(home, admin, shutting).await?;
+            }
+            if let Err(error) = done {
+                return Err(if is_locked(&error) { map(error) } else { denied(home, shut.oid, error).await });
+            }
             shut.join(home).await?;
             shut.end_sessions(home).await?;
-            if locked {
-                // One of its own sessions held it, or what they have prepared: all of that has ended now.
-                prepared::roll_back(home, admin, &shut).await?;
-                run(home, shutting()).await.map_err(map)?;
-                shut.end_sessions(home).await?;
-            }
             Ok(true)
         })
         .await

@@ -1,30 +1,46 @@
 //! `/api/v1/policies`: versions of the policy set.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Extension, Path, State};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use domain::audit::hex;
 use domain::wire::{PolicyDetail, PolicyList, PolicyPush, PolicyPushed, PolicyShadow, PolicyTerms, PolicyWithdrawal, Problem};
 use serde::Serialize;
+use uuid::Uuid;
 
 use super::Admin;
+use crate::http::large::{Large, Vouch, Vouched};
 use crate::http::problem::Context;
-use crate::http::read::{self, Large};
+use crate::http::read;
 use crate::service::error::Error;
 use crate::service::policies::Pushed;
 
 /// The largest set: a thousand teams with a file each.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
-/// How many that are larger than other requests may be there at once. They are read before anybody knows whose they are.
+/// How many that are larger than other requests may be there at once.
 const LARGE: usize = 2;
+/// How long these may take: as long as any request.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How large the bodies of requests about sets may be.
-pub fn bodies() -> Large {
-    Large::new(BODY_LIMIT, LARGE)
+pub fn bodies(admin: Admin) -> Large {
+    Large::new(BODY_LIMIT, PATIENCE, LARGE, Arc::new(admin))
+}
+
+/// For operators who may change the set.
+impl Vouch for Admin {
+    fn vouch<'a>(&'a self, head: &'a mut Parts, decision: Uuid) -> Vouched<'a> {
+        Box::pin(async move {
+            let holder = self.sessions.holder(read::bearer(&head.headers)?, decision).await?;
+            self.versions.may_write(&holder, decision).await
+        })
+    }
 }
 
 /// Checks a whole policy set and puts it in place on every replica, unless it has to wait for a second operator. A set that is not

@@ -58,10 +58,14 @@ impl Sender for GitHub {
     }
 
     fn proof(&self, secret: &Secret<String>, shown: &Shown<'_>, body: &[u8], _: OffsetDateTime) -> Proof {
-        let shown = shown.get("x-hub-signature-256").and_then(|proof| proof.strip_prefix("sha256="));
-        let Some(signature) = shown.and_then(unhex) else { return Proof::Unproven };
+        let Some(signature) = signature(shown) else { return Proof::Unproven };
         let key = hmac::Key::new(hmac::HMAC_SHA256, secret.expose().as_bytes());
         hmac::verify(&key, body, &signature).is_ok().into()
+    }
+
+    /// A signature tells nothing without what it signs.
+    fn may_prove(&self, _: &Secret<String>, shown: &Shown<'_>) -> bool {
+        signature(shown).is_some()
     }
 
     fn ended(&self, event: &str, body: &[u8]) -> Result<Vec<JobEnd>, String> {
@@ -79,6 +83,10 @@ impl Sender for GitHub {
             _ => read::<IgnoredAny>(body).map(|_| Vec::new()),
         }
     }
+}
+
+fn signature(shown: &Shown<'_>) -> Option<[u8; 32]> {
+    shown.get("x-hub-signature-256").and_then(|proof| proof.strip_prefix("sha256=")).and_then(unhex)
 }
 
 /// 32 bytes from 64 hexadecimal digits.

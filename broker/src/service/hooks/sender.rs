@@ -33,6 +33,9 @@ pub trait Sender: Debug + Send + Sync {
     /// Whether who sent this knows the secret. Takes as long for a wrong proof as for the right one.
     fn proof(&self, secret: &Secret<String>, shown: &Shown<'_>, body: &[u8], now: OffsetDateTime) -> Proof;
 
+    /// Whether these could prove a body that is not read yet.
+    fn may_prove(&self, secret: &Secret<String>, shown: &Shown<'_>) -> bool;
+
     /// What has ended by this event; nothing for events of other kinds. The error tells where the body is not as
     /// documented, and none of its values.
     fn ended(&self, event: &str, body: &[u8]) -> Result<Vec<JobEnd>, String>;

@@ -37,6 +37,11 @@ pub(super) fn check(secret: &Secret<String>) -> Result<(), &'static str> {
     Ok(())
 }
 
+/// Whether there is a signature at all.
+pub(super) fn is_there(shown: &Shown<'_>) -> bool {
+    shown.get("webhook-signature").is_some_and(|signatures| signatures.split(' ').any(|signature| signature.starts_with("v1,")))
+}
+
 /// Whether one of the signatures is of this secret, and of now.
 pub(super) fn proof(secret: &Secret<String>, shown: &Shown<'_>, body: &[u8], now: OffsetDateTime) -> Proof {
     let header = |name| shown.get(name).copied().unwrap_or_default();

@@ -228,3 +228,19 @@ fn a_delivery_is_remembered_by_a_plain_name_only() {
         assert_eq!(name(odd), "unnamed");
     }
 }
+
+#[test]
+fn a_body_is_read_only_after_what_could_prove_it() {
+    let (github, gitlab) = (sender("github").unwrap(), sender("gitlab").unwrap());
+    let signed = |proof: &str| github.may_prove(&secret(), &Shown::from([("x-hub-signature-256", proof)]));
+    assert!(signed(&signature(SECRET_TEXT, b"{}")));
+    for none in ["", "sha256=", "sha256=00", &signature(SECRET_TEXT, b"{}").replace("sha256", "sha1"), SECRET_TEXT] {
+        assert!(!signed(none), "{none}");
+    }
+    let shown = |token: &str| gitlab.may_prove(&secret(), &Shown::from([("x-gitlab-token", token)]));
+    assert!(shown(SECRET_TEXT) && !shown("") && !shown("it-is-another-secret"));
+    let signing = Secret::from("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3");
+    let signed = |proof: &str| gitlab.may_prove(&signing, &Shown::from([("webhook-signature", proof)]));
+    assert!(signed("v0,x v1,AAAA") && !signed("") && !signed(SECRET_TEXT));
+    assert!(!gitlab.may_prove(&signing, &Shown::from([("x-gitlab-token", signing.expose().as_str())])), "what signs is not shown");
+}

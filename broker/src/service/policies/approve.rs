@@ -23,6 +23,9 @@ impl Versions {
         if is_own(&proposal, holder) {
             return Err(self.refused(holder, Code::PolicyOwnProposal.into(), decision).await);
         }
+        if person(holder, proposal.id).is_none() {
+            return Err(self.refused(holder, Code::PolicyNobodyKnown.into(), decision).await);
+        }
         let set = self.stored_sound(holder, &hash, decision).await?;
         let stale = || Refusal::new(Code::PolicyConflict).hint(format!("it was proposed in place of {}", hex(&proposal.base)));
         let approved = self.act(holder, Kind::PolicyApproved, Some(&hash), decision)?;

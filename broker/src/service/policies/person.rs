@@ -15,13 +15,15 @@ pub(super) fn author(holder: &Holder) -> Author {
     Author { name, session: holder.session.id }
 }
 
-/// The same for the same person under the same salt. By the claim that names the person where the issuer has one: everybody who
-/// starts the same job has the same `sub`, and the same person can start another.
-pub(super) fn person(holder: &Holder, salt: Uuid) -> [u8; 32] {
-    let subject = &holder.subject;
-    let claim = subject.kind.as_ref().and_then(|kind| kind.person());
-    let named = claim.and_then(|claim| Some((claim, subject.claims.text(claim)?)));
-    let (claim, value) = named.or_else(|| Some(("sub", subject.claims.text("sub")?))).unwrap_or(("issuer", &subject.issuer));
-    let issuer = if subject.issuer_url.is_empty() { &subject.issuer } else { &subject.issuer_url };
-    bearer::sha256(format!("{salt}\n{issuer}\n{claim}\n{value}").as_bytes())
+/// The same for the same person under the same salt, whichever issuer of the kind vouches for them: an account can have several
+/// URLs. None where the token names nobody.
+pub(super) fn person(holder: &Holder, salt: Uuid) -> Option<[u8; 32]> {
+    let kind = holder.subject.kind.as_ref()?;
+    let person = kind.person(&holder.subject.claims)?;
+    Some(bearer::sha256(format!("{salt}\n{}\n{person}", kind.name()).as_bytes()))
+}
+
+/// What is kept of an author: of nobody's what no approver can be.
+pub(super) fn kept(holder: &Holder, salt: Uuid) -> [u8; 32] {
+    person(holder, salt).unwrap_or_else(|| bearer::sha256(salt.as_bytes()))
 }

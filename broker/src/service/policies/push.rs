@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::keeper::{aside, stored};
 use super::list::SHORTEST;
-use super::person::{author, person};
+use super::person::{author, kept};
 use super::widens::widens;
 use super::{Approval, Keeper, files, load};
 use crate::audit::log;
@@ -202,7 +202,7 @@ impl Versions {
             return Ok(None);
         }
         tx.store_policy(&hash, &files(set), now).await?;
-        let (author, person) = (author(holder), person(holder, id));
+        let (author, person) = (author(holder), kept(holder, id));
         tx.propose_policy(&Proposal { id, hash, base: *base, author, person, reason, at: now }).await?;
         tx.remember(&[record]).await?;
         tx.commit().await?;
@@ -233,8 +233,13 @@ impl Versions {
         })
     }
 
+    /// Refuses who may not bring sets.
+    pub async fn may_write(&self, holder: &Holder, decision: Uuid) -> Result<(), Error> {
+        holder.require(&self.rooms, WRITE, None, decision).await
+    }
+
     async fn may(&self, holder: &Holder, decision: Uuid) -> Result<(), Error> {
-        holder.require(&self.rooms, WRITE, None, decision).await?;
+        self.may_write(holder, decision).await?;
         match self.rooms.policies.pushed() {
             Some(_) => Ok(()),
             None => Err(Code::PolicyFromFolder.into()),

@@ -52,5 +52,5 @@ impl Versions {
 
 /// Whether the same session or the same person proposed it.
 pub(super) fn is_own(proposal: &Proposal, holder: &Holder) -> bool {
-    proposal.author.session == holder.session.id || proposal.person == person(holder, proposal.id)
+    proposal.author.session == holder.session.id || person(holder, proposal.id) == Some(proposal.person)
 }

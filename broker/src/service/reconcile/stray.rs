@@ -27,6 +27,8 @@ pub(super) enum Why {
     Ended,
     /// The database knows no such lease.
     Unknown,
+    /// The database does not know for how long its lease was renewed.
+    Renewed,
 }
 
 /// A stray that was seen just now.
@@ -45,6 +47,7 @@ impl Seen {
         let reason = match why {
             Why::Ended => "its lease is over",
             Why::Unknown => "no lease knows of it",
+            Why::Renewed => "its lease knows of an earlier end",
         };
         let fresh = || Stray {
             name: found.name.clone(),
@@ -56,13 +59,14 @@ impl Seen {
         Self { found: found.clone(), why, stray: known.unwrap_or_else(fresh), is_new }
     }
 
-    /// Whether the database must have known its lease: the name was made by a broker, not long ago.
+    /// Whether the database must have known its lease, or its end: the name was made by a broker, not long ago.
     pub(super) fn is_forgotten(&self, now: OffsetDateTime) -> bool {
         let made_at = self.found.lease.and_then(|lease| lease.get_timestamp()).and_then(|stamp| {
             let (seconds, _) = stamp.to_unix();
             OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()
         });
-        self.why == Why::Unknown && made_at.is_some_and(|made_at| made_at > now - HAS_ROW && made_at < now + AHEAD)
+        let recent = made_at.is_some_and(|made_at| made_at > now - HAS_ROW && made_at < now + AHEAD);
+        self.why == Why::Renewed || (self.why == Why::Unknown && recent)
     }
 
     /// As it is noted when it is new. Where the database has forgotten, somebody may hold it rightly: it is left alone
@@ -75,8 +79,8 @@ impl Seen {
 }
 
 impl Reconcile {
-    /// Takes the next step that is due, if it may, and tells how far the stray is.
-    pub(super) async fn step(&self, connection: &Connection, seen: &Seen, may: bool) -> Result<StrayAnswer, Error> {
+    /// Takes the next step that is due, if it may, and tells how far the stray is and whether the target was asked for anything.
+    pub(super) async fn step(&self, connection: &Connection, seen: &Seen, may: bool) -> Result<(StrayAnswer, bool), Error> {
         let (rooms, now) = (&self.rooms, self.rooms.system.now());
         let Seen { found, stray, .. } = seen;
         let (engine, name) = (connection.engine.as_str(), connection.name.as_str());
@@ -96,12 +100,12 @@ impl Reconcile {
         };
         if let Some(until) = spared_until {
             (answer.step, answer.next_at) = (StrayStep::Spared, Some(until));
-            return Ok(answer);
+            return Ok((answer, false));
         }
         if let Some(since) = stray.quarantined_at.filter(|_| !found.open) {
             (answer.step, answer.next_at) = (StrayStep::Quarantined, Some(since + self.grace));
             if !may || since + self.grace > now {
-                return Ok(answer);
+                return Ok((answer, false));
             }
             match rooms.engines.revoke(engine, &rooms.bench, &found.handle).await {
                 Ok(Revoked::Gone) => {
@@ -115,10 +119,10 @@ impl Reconcile {
                 Ok(Revoked::Held(_)) => answer.failure = Some("its name is still held".to_owned()),
                 Err(error) => answer.failure = Some(error.to_string()),
             }
-            return Ok(answer);
+            return Ok((answer, true));
         }
         if !may {
-            return Ok(answer);
+            return Ok((answer, false));
         }
         match rooms.engines.shut(engine, &rooms.bench, &found.handle).await {
             Ok(true) => {
@@ -140,6 +144,6 @@ impl Reconcile {
             }
             Err(error) => answer.failure = Some(error.to_string()),
         }
-        Ok(answer)
+        Ok((answer, true))
     }
 }

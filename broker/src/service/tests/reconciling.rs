@@ -16,15 +16,15 @@ fn roles() -> String {
     role("ops", "", "engine = \"operator\"\nrights = [\"leases.reconcile\"]") + &database("shop", "max_leases = 100")
 }
 
-struct Compared {
-    house: House,
-    reconcile: Reconcile,
+pub(super) struct Compared {
+    pub(super) house: House,
+    pub(super) reconcile: Reconcile,
     readiness: Readiness,
 }
 
 impl Compared {
     /// A broker with the target `shop`, compared whenever it is asked.
-    async fn build(pool: &PgPool) -> Self {
+    pub(super) async fn build(pool: &PgPool) -> Self {
         let house = House::build(pool, &roles()).await;
         let shop = crate::store::Connection {
             name: "shop".to_owned(),
@@ -42,24 +42,25 @@ impl Compared {
         Self { house, reconcile, readiness }
     }
 
-    async fn operator(&self) -> Holder {
+    pub(super) async fn operator(&self) -> Holder {
         let granted = self.house.exchange(self.house.ask(&self.house.token("ops"))).await.unwrap();
         self.house.sessions.holder(token_of(&granted), self.house.id()).await.unwrap()
     }
 
     /// Puts a login on the target.
-    fn login(&self, name: &str, lease: Option<Uuid>) {
+    pub(super) fn login(&self, name: &str, lease: Option<Uuid>) {
         let ends_at = Some(self.house.rooms.system.now() + Duration::from_mins(10));
-        let found = Found { name: name.to_owned(), lease, open: true, ends_at, handle: Secret::new(name.as_bytes().to_vec()) };
+        let handle = Secret::new(name.as_bytes().to_vec());
+        let found = Found { name: name.to_owned(), lease, open: true, ends_at, keeps_end: true, handle };
         self.house.target.logins.lock().unwrap().insert(name.to_owned(), found);
     }
 
-    fn is_open(&self, name: &str) -> Option<bool> {
+    pub(super) fn is_open(&self, name: &str) -> Option<bool> {
         self.house.target.logins.lock().unwrap().get(name).map(|found| found.open)
     }
 
     /// An exchange whose login stands on the target.
-    async fn granted(&self) -> (Granted, Uuid, String) {
+    pub(super) async fn granted(&self) -> (Granted, Uuid, String) {
         let granted = self.house.exchange(self.house.ask(&self.house.token("shop"))).await.unwrap();
         let lease = granted.credentials[0].lease.unwrap();
         let name = format!("dp_{}", lease.simple());
@@ -67,13 +68,17 @@ impl Compared {
         (granted, lease, name)
     }
 
-    async fn told(&self, dry_run: bool) -> domain::wire::ReconcileAnswer {
+    async fn noted(&self) -> usize {
+        self.house.rooms.store.strays("shop").await.unwrap().len()
+    }
+
+    pub(super) async fn told(&self, dry_run: bool) -> domain::wire::ReconcileAnswer {
         let ask = ReconcileRequest { connection: None, dry_run };
         self.reconcile.now(&self.operator().await, ask, self.house.id()).await.unwrap()
     }
 }
 
-fn reconciler(house: &House) -> (Reconcile, Readiness) {
+pub(super) fn reconciler(house: &House) -> (Reconcile, Readiness) {
     let readiness = Readiness::default();
     let rooms = house.rooms.clone();
     let holds = Holds::new(rooms.system.clone(), rooms.store.clone(), rooms.metrics.clone(), readiness.clone());
@@ -175,6 +180,25 @@ async fn a_target_that_does_not_answer_changes_nothing(pool: PgPool) {
     let looked = it.told(false).await;
     assert!(looked.targets[0].logins.is_none() && looked.targets[0].failure.as_ref().unwrap().contains("nobody answers"));
     assert_eq!(it.house.states(granted.session).await, [State::Active]);
+    it.house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn strays_that_wait_for_their_end_keep_no_other_from_it(pool: PgPool) {
+    let it = Compared::build(&pool).await;
+    for at in 0..600 {
+        it.login(&format!("dp_a{at:03}"), None);
+    }
+    let open = || (0..600).filter(|at| it.is_open(&format!("dp_a{at:03}")) == Some(true)).count();
+    it.reconcile.run_due().await.unwrap();
+    assert_eq!((open(), it.noted().await), (100, 600), "so many in one run, and all noted");
+    // One more comes, behind all that wait for their end.
+    sqlx::query("update daypass.strays set quarantined_at = now() + interval '1 hour'").execute(&pool).await.unwrap();
+    it.house.target.logins.lock().unwrap().values_mut().for_each(|found| found.open = false);
+    it.login("dp_z", None);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    it.reconcile.run_due().await.unwrap();
+    assert_eq!((it.is_open("dp_z"), it.noted().await), (Some(false), 601));
     it.house.close().await;
 }
 

@@ -265,6 +265,40 @@ async fn of_an_approval_and_a_withdrawal_at_once_one_counts(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn whom_no_token_tells_from_others_approves_nothing(pool: PgPool) {
+    let house = House::pushed(&pool, Approval::Widening, &ops()).await;
+    let (author, boss) = (house.keeper("ops").await, house.keeper("boss").await);
+    let approve = async |hash: [u8; 32]| house.versions().approve(&boss, &hex(&hash), house.id()).await.map(|_| ()).map_err(code);
+    let nameless = |roles: &str| {
+        let text = policy_text("ci", URL, roles).replace("person = \"sub\"\n", "");
+        vec![PolicyFile { path: "policy.toml".to_owned(), text }]
+    };
+    let pushed = house.versions().apply(&author, nameless(&ops()), &plain(), house.id()).await.unwrap();
+    assert_eq!(pushed.outcome, PolicyOutcome::Proposed, "who is who is part of what widens");
+    approve(pushed.hash).await.unwrap();
+
+    let boss = house.keeper("boss").await;
+    let grown = nameless(&[ops(), database("other", "")].concat());
+    let pushed = house.versions().apply(&author, grown, &plain(), house.id()).await.unwrap();
+    let refused = house.versions().approve(&boss, &hex(&pushed.hash), house.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(refused, Err(Code::PolicyNobodyKnown));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_person_is_one_at_every_url_of_their_ci_system(pool: PgPool) {
+    let house = House::pushed(&pool, Approval::Widening, &ops()).await;
+    let author = house.keeper("ops").await;
+    let pushed = house.apply(&author, &[ops(), database("other", "")].concat(), &plain()).await.unwrap();
+    let mut again = house.keeper("ops").await;
+    again.subject.issuer_url = "https://ci.example.test/acme".to_owned();
+    again.subject.issuer = "ci-of-acme".to_owned();
+    let refused = house.versions().approve(&again, &hex(&pushed.hash), house.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(refused, Err(Code::PolicyOwnProposal));
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn rights_are_needed_and_a_folder_is_not_overruled(pool: PgPool) {
     let weak = role("weak", "", "engine = \"operator\"\nrights = [\"policy.read\"]");
     let house = House::build(&pool, &[ops(), weak].concat()).await;

@@ -142,7 +142,7 @@ async fn compare_with_a_target(store: &Store) {
     let _ = store.write(activation(store, &lease)).await.unwrap();
     assert!(store.claim_reconciliation("shop", now, now).await.unwrap());
     assert!(store.claim_reconciliation("shop", now, now + Duration::hours(1)).await.unwrap());
-    assert_eq!(store.standing(&[lease.id]).await.unwrap()[0].1, State::Active);
+    assert_eq!(store.standing(&[lease.id]).await.unwrap()[0].state, State::Active);
     assert_eq!(store.compare("shop", &[], now + Duration::hours(1), 5).await.unwrap().lost.len(), 1);
     let stray = crate::store::strays::Stray {
         name: "dp_x".to_owned(),

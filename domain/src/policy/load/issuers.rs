@@ -28,7 +28,7 @@ pub(in crate::policy) const KEYS: &[&str] = &[
     "enabled",
     "accept",
 ];
-pub(in crate::policy) const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim"];
+pub(in crate::policy) const GENERIC_KEYS: &[&str] = &["claims", "required", "job", "replay_claim", "person"];
 pub(in crate::policy) const CLAIM_KEYS: &[&str] = &["type", "presence", "case", "class", "personal"];
 
 pub(super) fn read(reader: &Reader<'_>, document: &DeTable<'_>, known: &mut BTreeMap<String, Known>, issuers: &mut Vec<Issuer>) {
@@ -207,6 +207,7 @@ fn schema(reader: &Reader<'_>, table: &DeTable<'_>, of: &str) -> Schema {
     schema.required.sort();
     schema.required.dedup();
     schema.replay_claim = reader.text(table, "replay_claim").and_then(|claim| known(claim, true));
+    schema.person = reader.text(table, "person").and_then(|claim| known(claim, false));
     if let Some(job) = table.get("job").and_then(|node| reader.table(node, "job")) {
         reader.only(job, &format!("the job view of {of}"), generic::JOB_KEYS);
         let mut view = JobClaims::default();

@@ -164,6 +164,7 @@ allow_private_network = true
 enabled = false
 required = ["team"]
 replay_claim = "team"
+person = "sub"
 claims.sub = { class = "immutable", personal = true }
 claims.team = { type = "strings", presence = "optional", case = "fold-ascii", class = "admin" }
 job = { project = "sub", environment = "team" }
@@ -209,6 +210,7 @@ version = 4
         ("enabled = false", "enabled = true"),
         ("required = [\"team\"]", "required = [\"sub\"]"),
         ("replay_claim = \"team\"", "replay_claim = \"sub\""),
+        ("person = \"sub\"", "person = \"team\""),
         ("personal = true", "personal = false"),
         ("type = \"strings\"", "type = \"string\""),
         ("presence = \"optional\"", "presence = \"always\""),

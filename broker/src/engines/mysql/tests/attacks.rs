@@ -223,3 +223,21 @@ async fn a_busy_session_and_its_open_transaction_are_ended() {
     assert!(sqlx::query("commit").execute(&mut session).await.is_err());
     assert_eq!(shop.left(&login.plan).await, (0, 0));
 }
+
+/// Such a transaction outlives its session and its login, and its locks with it; in the login's way it must not stand.
+#[tokio::test]
+async fn what_a_login_leaves_prepared_does_not_keep_it() {
+    let Some(shop) = Shop::open().await else { return };
+    let login = shop.issue().await.unwrap();
+    let mut session = shop.log_in(&login).await.unwrap();
+    let (database, gid) = (&shop.database, format!("'{}'", shop.database));
+    for step in ["start", "", "end", "prepare"] {
+        let statement =
+            if step.is_empty() { format!("insert into {database}.orders values (9)") } else { format!("xa {step} {gid}") };
+        run(&mut session, &statement).await;
+    }
+    assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
+    assert_eq!(shop.left(&login.plan).await, (0, 0));
+    assert!(shop.log_in(&login).await.is_err());
+    run(&mut shop.root().await, &format!("xa rollback {gid}")).await;
+}

@@ -13,6 +13,12 @@ async fn left(server: &super::server::Server, login: &Login) -> i64 {
     left.fetch_one(&mut server.root("postgres").await).await.unwrap()
 }
 
+/// Whoever owns them.
+async fn of_shop(server: &super::server::Server, shop: &Shop) -> i64 {
+    let left = sqlx::query_scalar("select count(*) from pg_prepared_xacts where gid like $1");
+    left.bind(format!("{} %", shop.database)).fetch_one(&mut server.root("postgres").await).await.unwrap()
+}
+
 #[tokio::test]
 async fn what_the_login_has_prepared_is_rolled_back_in_every_database() {
     for server in servers() {
@@ -39,42 +45,61 @@ async fn what_the_login_has_prepared_is_rolled_back_in_every_database() {
         run(&mut root, "set lock_timeout = '1s'; alter table orders add column note text").await;
         let rows: i64 = sqlx::query_scalar("select count(*) from orders where id = 7").fetch_one(&mut root).await.unwrap();
         assert_eq!(rows, 0);
-        let prepared: i64 = sqlx::query_scalar("select count(*) from pg_prepared_xacts where gid like $1")
-            .bind(format!("{} %", shop.database))
-            .fetch_one(&mut root)
-            .await
-            .unwrap();
-        assert_eq!(prepared, 0);
+        assert_eq!(of_shop(server, &shop).await, 0);
     }
 }
 
 #[tokio::test]
 async fn a_login_that_locks_itself_by_a_prepared_transaction_is_taken_back_and_shut() {
     for server in servers() {
-        for only_shut in [false, true] {
+        // The second belongs to the group whose rights the login has, and not to the login.
+        for (only_shut, as_group) in [(false, false), (true, false), (false, true), (true, true)] {
             let shop = Shop::open(server).await;
             let login = shop.issue().await.unwrap();
             let mut session = shop.log_in(&login).await.unwrap();
-            let script = format!("begin; alter role current_user password 'mine'; prepare transaction {}", gid(&shop, ""));
-            run(&mut session, &script).await;
+            let group = if as_group { format!("set role {}_rw; ", shop.database) } else { String::new() };
+            let gid = gid(&shop, "");
+            run(&mut session, &format!("begin; alter role current_user password 'mine'; {group}prepare transaction {gid}")).await;
+            let told = format!("PostgreSQL {}, as group: {as_group}", server.version);
+            assert_eq!(left(server, &login).await, i64::from(!as_group), "{told}");
             if only_shut {
                 let list = shop.engine.list(&shop.bench, "shop").await.unwrap().unwrap();
                 let found = list.into_iter().find(|found| found.name == login.value("username")).unwrap();
                 assert!(shop.engine.shut(&shop.bench, &found.handle).await.unwrap());
             } else {
                 let began = std::time::Instant::now();
-                assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "PostgreSQL {}", server.version);
+                assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "{told}");
                 assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
             }
-            assert_eq!(left(server, &login).await, 0);
+            assert_eq!(of_shop(server, &shop).await, 0, "{told}");
             assert!(sqlx::query("select 1").execute(&mut session).await.is_err(), "its session is over");
             for password in [login.value("password"), "mine"] {
                 let back = server.connect(login.value("username"), password, &shop.database).await;
-                assert!(back.is_err(), "PostgreSQL {}", server.version);
+                assert!(back.is_err(), "{told}");
             }
             if only_shut {
-                assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone);
+                assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "{told}");
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_prepared_in_another_name_and_holds_the_role_does_not_keep_it() {
+    for server in servers() {
+        for holds in ["alter role current_user set work_mem = '1MB'", "create table later (id int)"] {
+            let shop = Shop::open(server).await;
+            let login = shop.issue().await.unwrap();
+            let mut session = shop.log_in(&login).await.unwrap();
+            let script = format!("begin; {holds}; set role {}_rw; prepare transaction {}", shop.database, gid(&shop, ""));
+            run(&mut session, &script).await;
+            // What the group's other members have prepared is theirs.
+            let others = format!("begin; insert into orders values (8); prepare transaction '{} of others'", shop.database);
+            run(&mut session, &format!("set role {}_rw; {others}", shop.database)).await;
+            assert_eq!(shop.revoke(&login.plan).await.unwrap(), Revoked::Gone, "PostgreSQL {}: {holds}", server.version);
+            assert!(!shop.role_exists(&login.plan).await);
+            assert_eq!(of_shop(server, &shop).await, 1, "PostgreSQL {}: {holds}", server.version);
+            run(&mut server.root(&shop.database).await, &format!("rollback prepared '{} of others'", shop.database)).await;
         }
     }
 }
