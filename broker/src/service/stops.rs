@@ -89,17 +89,25 @@ impl Stops {
         stops.iter().find(of).cloned()
     }
 
-    /// Ends what stops speak of until nothing is left, wherever it was opened and whoever began.
+    /// Ends what stops speak of until nothing is left, wherever it was opened and whoever began. One that fails keeps no other
+    /// waiting; the first failure is told.
     pub async fn sweep_all(&self) -> Result<(), Error> {
+        let mut told = Ok(());
         for stop in self.store.unswept_stops().await? {
-            let begun = self.store.system().now();
-            let swept = self.sweep(&stop, None).await?;
-            if swept > 0 {
-                tracing::info!(stop = %stop.id, sessions = swept, "sessions that a stop speaks of were ended");
-            }
-            if begun - stop.created_at >= SWEPT {
-                self.store.stop_is_swept(stop.id, self.store.system().now()).await?;
-            }
+            let swept = self.sweep_once(&stop).await;
+            told = told.and(swept);
+        }
+        told
+    }
+
+    async fn sweep_once(&self, stop: &Stop) -> Result<(), Error> {
+        let begun = self.store.system().now();
+        let swept = self.sweep(stop, None).await?;
+        if swept > 0 {
+            tracing::info!(stop = %stop.id, sessions = swept, "sessions that a stop speaks of were ended");
+        }
+        if begun - stop.created_at >= SWEPT {
+            self.store.stop_is_swept(stop.id, self.store.system().now()).await?;
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ const GRANTS: &[(&str, &str)] = &[
     ("connections", "select, insert, delete, update (engine, version, sealed, generation, source, updated_at)"),
     ("issuer_keys", "select, insert, delete, update (origin, body, fetched_at, mac)"),
     ("job_ends", "select, insert, delete, update (look_at)"),
-    ("stops", "select, insert, update (lifted_at)"),
+    ("stops", "select, insert, update (lifted_at, swept_at)"),
     ("bootstrap_tokens", "select, insert, delete, update (used_at)"),
     ("holds", "select, insert, delete"),
     ("reconciliations", "select, insert, delete, update (due_at)"),

@@ -167,3 +167,23 @@ async fn a_stop_is_swept_until_every_replica_has_read_it_and_no_longer(pool: PgP
     assert_eq!(left().await, 0);
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_stop_that_cannot_be_swept_keeps_no_other_from_being_swept(pool: PgPool) {
+    let house = House::build(&pool, &roles()).await;
+    let holder = house.keeper("ops").await;
+    let stop = async |role: &str| {
+        house.inventory().kill(&holder, &kill(|filter| filter.role = Some(role.to_owned())), house.id()).await.unwrap().stop.id
+    };
+    let (first, second) = (stop("shop").await, stop("other").await);
+    let broken = format!(
+        "update daypass.stops set created_at = created_at - interval '31 s';
+         create function fail() returns trigger language plpgsql as $$ begin raise exception 'not this one'; end $$;
+         create trigger fail before update on daypass.stops for each row when (old.id = '{first}') execute function fail()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(broken)).execute(&pool).await.unwrap();
+    assert!(house.rooms.stops.sweep_all().await.is_err(), "it is told of");
+    let left: Vec<_> = house.rooms.store.unswept_stops().await.unwrap().into_iter().map(|stop| stop.id).collect();
+    assert_eq!(left, [first], "and not {second}");
+    house.close().await;
+}

@@ -127,10 +127,40 @@ async fn serve(store: &Store) {
     while !store.rewrap(10).await.unwrap().done {}
     store.retire(now, |_| audit(store, Kind::KeyRetired)).await.unwrap();
     compare_with_a_target(store).await;
+    stop_sweep_and_lift(store).await;
     let far = now + Duration::days(400);
     store.forget_uses(far, 10).await.unwrap();
     store.forget_leases(far, 10).await.unwrap();
     store.forget_sessions(far, 10).await.unwrap();
+}
+
+/// What a kill does, and the sweeps after it.
+async fn stop_sweep_and_lift(store: &Store) {
+    let now = store.system().now();
+    let stop = crate::store::stops::Stop {
+        id: store.system().row_id().unwrap(),
+        repository: None,
+        run: None,
+        role: Some("shop".to_owned()),
+        issuer: None,
+        engine: None,
+        issued_before: None,
+        reason: "a test".to_owned(),
+        spared: None,
+        switch: false,
+        created_at: now,
+    };
+    assert!(store.stop(&stop, &audit(store, Kind::ExchangeStopped)).await.unwrap());
+    let open = store.stopped_sessions(&stop, None, now, 5).await.unwrap();
+    for session in &open {
+        let mut tx = store.begin().await.unwrap();
+        assert!(tx.stop_session(session.id, stop.id, now).await.unwrap().is_some());
+        tx.commit().await.unwrap();
+    }
+    assert_eq!(store.unswept_stops().await.unwrap().len(), 1);
+    store.stop_is_swept(stop.id, now).await.unwrap();
+    assert!(store.unswept_stops().await.unwrap().is_empty() && store.stops().await.unwrap().len() == 1);
+    assert!(store.lift_stop(stop.id, now, &audit(store, Kind::ExchangeAllowedAgain)).await.unwrap());
 }
 
 /// What the reconciler does.
