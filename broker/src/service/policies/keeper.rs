@@ -140,15 +140,16 @@ impl Keeper {
             move || load_folder(&folder)
         })
         .await?;
-        self.with(|seen| seen.taken = Some(look));
         match read {
             Ok(set) => {
+                // Not taken until it decides: what the database kept from it is tried again.
                 if self.take_folder(set, &folder).await? {
                     tracing::info!(folder = %folder.display(), "the policy folder has changed; a new policy set is active");
                 }
             }
             Err(error) => self.unreadable(&error),
         }
+        self.with(|seen| seen.taken = Some(look));
         Ok(())
     }
 

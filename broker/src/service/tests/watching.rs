@@ -59,3 +59,21 @@ async fn a_set_that_cannot_be_used_is_told_of_until_it_is_mended(pool: PgPool) {
     assert!(!look().await);
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_changed_folder_outlasts_an_error_of_the_database(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let keeper = house.keeper_of(true);
+    let rename = async |from: &str, to: &str| {
+        let sql = format!("alter table daypass.{from} rename to {to}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
+    };
+    write(&house, &[database("shop", ""), database("other", "")].concat());
+    keeper.look().await.unwrap();
+    rename("policy_sets", "away").await;
+    keeper.look().await.unwrap_err();
+    rename("away", "policy_sets").await;
+    keeper.look().await.unwrap();
+    house.exchange(house.ask(&house.token("other"))).await.unwrap();
+    house.close().await;
+}
