@@ -194,6 +194,10 @@ impl Exchange {
             self.rooms.metrics.shadow_differs();
         }
         let session = session.map(|session| session.id);
+        // Only what is about to be given needs the stops of now: whoever is refused is told so while the database is away, too.
+        if decided.as_ref().is_ok_and(|allowed| !allowed.shadow) {
+            self.rooms.stops.fresh().await?;
+        }
         let (refusal, role, row) = match decided {
             // A role that is only rehearsed: what it would have allowed is remembered, nothing is handed out.
             Ok(allowed) if allowed.shadow => {

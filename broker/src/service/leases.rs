@@ -190,7 +190,7 @@ impl Leases {
                     tx.begin_release(&ids, leases.system.now()).await?;
                     tx.commit().await
                 };
-                match given_back.await {
+                match leases.store.whole(given_back).await {
                     Ok(()) => return leases.wake(),
                     Err(error) => tracing::warn!(%error, attempt, "leases that nobody holds could not be given back yet"),
                 }

@@ -99,10 +99,12 @@ impl Policies {
 
     async fn remember(&self, set: &PolicySet, source: &str) -> Result<(), Error> {
         let (activated, record) = from_folder(&self.store, set, source)?;
-        let mut tx = self.store.begin().await?;
-        activate(&mut tx, set, &activated, record).await?;
-        tx.commit().await?;
-        Ok(())
+        let written = async {
+            let mut tx = self.store.begin().await?;
+            activate(&mut tx, set, &activated, record).await?;
+            Ok(tx.commit().await?)
+        };
+        self.store.whole(written).await
     }
 }
 

@@ -76,6 +76,7 @@ impl Sessions {
         if !session.is_open(self.rooms.system.now()) {
             return Err(Code::SessionUnknown.into());
         }
+        self.rooms.stops.fresh().await?;
         Ok(session)
     }
 

@@ -1,7 +1,8 @@
 //! The kill switch: exchanges that operators have stopped. Every replica reads the list every other second and refuses what
-//! it meets before anything is made; what slipped through in between is ended by the sweeps after a stop.
+//! it meets before anything is made; what slipped through in between is ended by the sweeps after a stop. Nobody decides by a
+//! list that has not been read for longer than a stop may take to hold: it is read anew first, or nothing is given.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -17,12 +18,14 @@ use super::error::Error;
 use super::sessions::Holder;
 use super::subject::Subject;
 use crate::audit::log;
-use crate::store::Store;
 use crate::store::stops::Stop;
+use crate::store::{Store, StoreError};
 
 /// A stop is swept to its end once more after so long: a replica that had not read it may have opened sessions, and an exchange takes
 /// no longer than the door's deadline.
 const SWEPT: Duration = Duration::from_secs(30);
+/// How old the list may be that decides: an operator is told that a stop holds everywhere within this time.
+const OLDEST: Duration = Duration::from_secs(5);
 /// Sessions ended in one round.
 const BATCH: i64 = 200;
 
@@ -31,11 +34,13 @@ const BATCH: i64 = 200;
 pub struct Stops {
     store: Store,
     active: Arc<ArcSwap<Vec<Stop>>>,
+    /// When the look began that the list is from.
+    looked: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Stops {
     pub fn new(store: Store) -> Self {
-        Self { store, active: Arc::default() }
+        Self { store, active: Arc::default(), looked: Arc::default() }
     }
 
     pub fn active(&self) -> Arc<Vec<Stop>> {
@@ -55,12 +60,28 @@ impl Stops {
 
     /// Reads the list anew.
     pub async fn follow(&self) -> Result<(), Error> {
+        let begun = Instant::now();
         let stops = self.store.stops().await?;
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        // One that began later was faster, and knows more.
+        if looked.is_some_and(|looked| looked > begun) {
+            return Ok(());
+        }
+        *looked = Some(begun);
         if stops != **self.active.load() {
             tracing::info!(stops = stops.len(), "the stops of exchanges have changed");
             self.active.store(Arc::new(stops));
         }
         Ok(())
+    }
+
+    /// Reads the list anew where what is known of it is too old to decide by. If it cannot be read, nobody is given anything.
+    pub async fn fresh(&self) -> Result<(), Error> {
+        let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        match looked.is_some_and(|looked| looked.elapsed() < OLDEST) {
+            true => Ok(()),
+            false => self.follow().await,
+        }
     }
 
     /// Refuses what was allowed and is stopped.
@@ -126,12 +147,16 @@ impl Stops {
                 }
                 let record = log::happened(store.system(), Kind::SessionEnded, stop.id, session.id, None, &session.role)?;
                 let record = record.field("reason", "stopped");
-                let mut tx = store.begin().await?;
-                if tx.stop_session(session.id, stop.id, now).await?.is_some() {
-                    tx.remember(&[record]).await?;
-                    tx.commit().await?;
-                    swept += 1;
-                }
+                let ended = async {
+                    let mut tx = store.begin().await?;
+                    let ended = tx.stop_session(session.id, stop.id, now).await?.is_some();
+                    if ended {
+                        tx.remember(&[record]).await?;
+                        tx.commit().await?;
+                    }
+                    Ok::<_, StoreError>(ended)
+                };
+                swept += u64::from(store.whole(ended).await?);
                 if until.is_some_and(|until| Instant::now() >= until) {
                     return Ok(swept);
                 }

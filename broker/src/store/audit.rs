@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, packed};
+use super::{Store, StoreError, packed, There};
 
 /// How many records a list holds unless told, and at most.
 const LIST: (u32, u32) = (50, 500);
@@ -223,6 +223,7 @@ impl Store {
             id
         )
         .fetch_optional(self.pool())
+        .there(self)
         .await?
         .map(Stored::read)
         .transpose()

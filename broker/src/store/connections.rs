@@ -11,7 +11,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroize;
 
 use super::data_keys::{Keys, generation_column};
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, There, Tx, one_row};
 use crate::crypto::keyring::Place;
 
 /// A target system and the credential that Daypass administers it with.
@@ -140,8 +140,10 @@ impl Body {
 impl Store {
     /// Reads every stored connection and puts the list in place for the engines.
     pub async fn load_connections(&self) -> Result<(), StoreError> {
-        let rows =
-            sqlx::query!("select name, engine, version, sealed, source from daypass.connections").fetch_all(self.pool()).await?;
+        let rows = sqlx::query!("select name, engine, version, sealed, source from daypass.connections")
+            .fetch_all(self.pool())
+            .there(self)
+            .await?;
         let mut loaded = Vec::with_capacity(rows.len());
         for row in rows {
             let mut body = open(&self.0.keys, &row.name, row.version, &row.sealed).await?;
@@ -170,7 +172,7 @@ impl Store {
 
     /// Loads the connections again if somebody has changed them. Answers whether that was so.
     pub async fn reload_connections(&self) -> Result<bool, StoreError> {
-        let rows = sqlx::query!("select name, version from daypass.connections").fetch_all(self.pool()).await?;
+        let rows = sqlx::query!("select name, version from daypass.connections").fetch_all(self.pool()).there(self).await?;
         let versions: Vec<_> = rows.into_iter().map(|row| (row.name, row.version)).collect();
         if self.connections().are_at(&versions) {
             return Ok(false);

@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, leases, secrets};
+use super::{Store, StoreError, There, Tx, leases, secrets};
 use crate::crypto::aead::Key256;
 use crate::crypto::keyring::{Keyring, KeyringError, Place, Sealed};
 use crate::crypto::seals::{Seal, Wrapped};
@@ -135,7 +135,7 @@ async fn make(connection: &mut PgConnection, system: &System, seal: &dyn Seal, w
 impl Store {
     /// Reads the generations anew, as after a rotation by another replica.
     pub async fn reload_keys(&self) -> Result<(), StoreError> {
-        self.0.keys.reload().await
+        self.whole(self.0.keys.reload()).await
     }
 
     /// The generation that seals now.
@@ -175,6 +175,7 @@ impl Store {
             active
         )
         .fetch_one(self.pool())
+        .there(self)
         .await?;
         Ok(left)
     }

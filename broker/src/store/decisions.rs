@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::audit::{Row, Stored};
-use super::{Store, StoreError};
+use super::{Store, StoreError, There};
 
 /// Ids are made a moment before or after the record's time.
 const SLACK: time::Duration = time::Duration::minutes(5);
@@ -33,6 +33,7 @@ impl Store {
             limit
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         rows.into_iter().map(Stored::read).collect()
     }
@@ -45,6 +46,7 @@ impl Store {
             since
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         Ok(rows.into_iter().map(|row| (row.code, row.count.unsigned_abs())).collect())
     }

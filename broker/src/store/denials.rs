@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, There};
 
 /// So many refusals of one kind in one minute.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +46,7 @@ impl Store {
             &numbers
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(())
     }
@@ -60,6 +61,7 @@ impl Store {
             limit
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }
@@ -73,6 +75,7 @@ impl Store {
             since
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 }

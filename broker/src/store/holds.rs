@@ -4,7 +4,7 @@ use domain::audit;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, There, Tx, one_row};
 
 /// Nothing is taken back until an operator ends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,40 +26,42 @@ pub struct Memory {
 impl Store {
     /// The hold, if there is one.
     pub async fn hold(&self) -> Result<Option<Hold>, StoreError> {
-        Ok(sqlx::query_as!(Hold, "select since, reason from daypass.holds").fetch_optional(self.pool()).await?)
+        Ok(sqlx::query_as!(Hold, "select since, reason from daypass.holds").fetch_optional(self.pool()).there(self).await?)
     }
 
     /// The newest record of the log, and whether `remembered` still stands in it.
     pub async fn memory(&self, remembered: Option<Uuid>) -> Result<Memory, StoreError> {
-        self.while_there(
-            sqlx::query_as!(
-                Memory,
-                r#"select (select id from daypass.audit_records order by id desc limit 1) as newest,
+        Ok(sqlx::query_as!(
+            Memory,
+            r#"select (select id from daypass.audit_records order by id desc limit 1) as newest,
                       ($1::uuid is null or exists (select from daypass.audit_records where id = $1)) as "stands!",
                       exists (select from daypass.holds) as "held!""#,
-                remembered
-            )
-            .fetch_one(self.pool()),
+            remembered
         )
-        .await
+        .fetch_one(self.pool())
+        .there(self)
+        .await?)
     }
 
     /// Lets taking back wait. `false`: it does already.
     pub async fn begin_hold(&self, hold: &Hold, audit: &audit::Record) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let begun = sqlx::query!(
-            "insert into daypass.holds (since, reason) values ($1, $2) on conflict do nothing",
-            hold.since,
-            hold.reason
-        )
-        .execute(tx.connection())
-        .await?;
-        if !one_row(&begun) {
-            return Ok(false);
-        }
-        tx.remember(std::slice::from_ref(audit)).await?;
-        tx.commit().await?;
-        Ok(true)
+        self.whole(async {
+            let mut tx = self.begin().await?;
+            let begun = sqlx::query!(
+                "insert into daypass.holds (since, reason) values ($1, $2) on conflict do nothing",
+                hold.since,
+                hold.reason
+            )
+            .execute(tx.connection())
+            .await?;
+            if !one_row(&begun) {
+                return Ok(false);
+            }
+            tx.remember(std::slice::from_ref(audit)).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 }
 

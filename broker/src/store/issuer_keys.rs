@@ -3,7 +3,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, There};
 use crate::crypto::keyring::compound;
 
 const LABEL: &str = "issuer_keys";
@@ -17,6 +17,7 @@ impl Store {
             origin.as_slice()
         )
         .fetch_optional(self.pool())
+        .there(self)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let message = message(issuer, origin, row.fetched_at, &row.body);
@@ -54,6 +55,7 @@ impl Store {
             &mac
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, There};
 
 /// What has ended.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -90,6 +90,7 @@ impl Store {
             &attempts as _
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }
@@ -110,6 +111,7 @@ impl Store {
             limit
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 
@@ -131,6 +133,7 @@ impl Store {
             &column(|end| &end.attempt) as _
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let outlived = rows.into_iter().map(|row| {
             let end = usize::try_from(row.n - 1).map_err(|_| StoreError::Corrupt("job_ends"))?;
@@ -161,6 +164,7 @@ impl Store {
             &next as _
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(())
     }
@@ -175,6 +179,7 @@ impl Store {
             limit
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }

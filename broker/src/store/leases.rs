@@ -11,7 +11,7 @@ use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use super::data_keys::generation_column;
-use super::{Store, StoreError, Tx, one_row, sessions};
+use super::{Store, StoreError, There, Tx, one_row, sessions};
 use crate::crypto::keyring::Place;
 
 mod expiring;
@@ -151,6 +151,7 @@ impl Store {
             id
         )
         .fetch_optional(self.pool())
+        .there(self)
         .await?
         .map(Lease::try_from)
         .transpose()
@@ -158,7 +159,7 @@ impl Store {
 
     /// The leases of a session, newest first.
     pub async fn leases_of(&self, session_id: Uuid) -> Result<Vec<Lease>, StoreError> {
-        of_session(self.pool(), session_id).await
+        self.whole(of_session(self.pool(), session_id)).await
     }
 
     /// Takes up to `claim.limit` due leases for one worker, none while there is a hold; they are `revoking` from then on. Those
@@ -198,7 +199,7 @@ impl Store {
             claim.until,
             claim.owner
         );
-        let rows = self.while_there(statement.fetch_all(self.pool())).await?;
+        let rows = statement.fetch_all(self.pool()).there(self).await?;
         let mut claimed = Vec::with_capacity(rows.len());
         for row in rows {
             // One handle that does not open must not keep the others from being taken back.
@@ -245,32 +246,35 @@ impl Store {
             Outcome::Fenced { reason, next_try } => (State::Fenced, Some(*next_try), Some(reason.as_str()), None),
             Outcome::Retry { reason, next_try } => (State::Revoking, Some(*next_try), Some(reason.as_str()), None),
         };
-        let mut tx = self.begin().await?;
-        let settled = sqlx::query!(
-            "update daypass.leases
+        self.whole(async {
+            let mut tx = self.begin().await?;
+            let settled = sqlx::query!(
+                "update daypass.leases
              set state = $1, due_at = $2, reason = $3, ended_at = $4, claimed_by = null,
                  handle = case when $4::timestamptz is null then handle else '' end
              where id = $5 and attempt = $6 and claimed_by = $7 and state = $8",
-            state.as_str(),
-            due_at,
-            reason,
-            ended_at,
-            claimed.lease.id,
-            claimed.lease.attempt,
-            claimed.owner,
-            State::Revoking.as_str()
-        )
-        .execute(tx.connection())
-        .await?;
-        if !one_row(&settled) {
-            return Ok(false);
-        }
-        if *outcome == Outcome::Revoked {
-            sessions::free_use(&mut tx, claimed.lease.session_id).await?;
-        }
-        tx.remember(audit).await?;
-        tx.commit().await?;
-        Ok(true)
+                state.as_str(),
+                due_at,
+                reason,
+                ended_at,
+                claimed.lease.id,
+                claimed.lease.attempt,
+                claimed.owner,
+                State::Revoking.as_str()
+            )
+            .execute(tx.connection())
+            .await?;
+            if !one_row(&settled) {
+                return Ok(false);
+            }
+            if *outcome == Outcome::Revoked {
+                sessions::free_use(&mut tx, claimed.lease.session_id).await?;
+            }
+            tx.remember(audit).await?;
+            tx.commit().await?;
+            Ok(true)
+        })
+        .await
     }
 
     /// Leases that were to be gone before `before`, at their end or because they were given back. A next try in the future
@@ -283,6 +287,7 @@ impl Store {
             before
         )
         .fetch_one(self.pool())
+        .there(self)
         .await?;
         Ok(Late { count: row.count.unsigned_abs(), since: row.since })
     }
@@ -296,6 +301,7 @@ impl Store {
             limit
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }

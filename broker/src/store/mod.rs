@@ -143,29 +143,30 @@ impl Store {
         let mut connection = self.0.pool.acquire().await?;
         let asked = Instant::now();
         let question = sqlx::query_scalar!(r#"select clock_timestamp() as "at!""#).fetch_one(&mut *connection);
-        let database = self.while_there(question).await?;
+        let database = question.there(self).await?;
         Ok(Look { database, asked, round_trip: asked.elapsed() })
     }
 
-    /// What comes of `work`, where no request's deadline ends the wait for a server that was cut off.
-    async fn while_there<T>(&self, work: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, StoreError> {
-        Ok(self.0.servers.while_here(self.0.patience, work).await?)
+    /// What comes of work that is a transaction of its own, or an error: where nobody's deadline ends the wait for a server
+    /// that was cut off, it ends here, and nothing or all of it happened.
+    pub async fn whole<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        async { Ok(work.await) }.there(self).await?
     }
 
     /// When this installation was first started.
     pub async fn created_at(&self) -> Result<OffsetDateTime, StoreError> {
-        Ok(sqlx::query_scalar!("select created_at from daypass.deployment").fetch_one(&self.0.pool).await?)
+        Ok(sqlx::query_scalar!("select created_at from daypass.deployment").fetch_one(self.pool()).there(self).await?)
     }
 
     /// Begins a change of several steps. It happens as a whole with [`Tx::commit`], or not at all.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(Tx::new(self.0.pool.begin().await?, self.0.keys.clone()))
+        Ok(Tx::new(self.0.pool.begin().there(self).await?, self.0.keys.clone()))
     }
 
     /// Begins a search that an operator asks for. See [`Tx::plan_for_values`].
     async fn search(&self) -> Result<Tx, StoreError> {
         let mut tx = self.begin().await?;
-        tx.plan_for_values().await?;
+        self.whole(tx.plan_for_values()).await?;
         Ok(tx)
     }
 
@@ -190,6 +191,17 @@ impl Store {
         &self.0.pool
     }
 }
+
+/// What asks the database and waits for it no longer than it is there: a server that was cut off never answers, and most who
+/// ask have no deadline of their own.
+trait There<T>: Future<Output = Result<T, sqlx::Error>> + Sized {
+    async fn there(self, store: &Store) -> Result<T, StoreError> {
+        // Boxed, so that it is not carried through the layers of waiting by value.
+        Ok(store.0.servers.while_here(store.0.patience, Box::pin(self)).await?)
+    }
+}
+
+impl<T, F: Future<Output = Result<T, sqlx::Error>>> There<T> for F {}
 
 /// How many rows a statement changed, where that is the question.
 fn one_row(result: &sqlx::postgres::PgQueryResult) -> bool {

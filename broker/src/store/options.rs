@@ -83,7 +83,7 @@ impl Options {
     /// question before each of a thousand reads a second costs as much as the reads. One of a server that is no longer the
     /// primary is not used again.
     pub(super) fn pool(&self, servers: &Servers) -> PgPoolOptions {
-        let (asking, asking_new) = (servers.clone(), servers.clone());
+        let (asking, asking_new, returning) = (servers.clone(), servers.clone(), servers.clone());
         PgPoolOptions::new()
             .max_connections(self.max_connections)
             .acquire_timeout(Duration::from_millis(self.acquire_timeout_ms))
@@ -91,6 +91,10 @@ impl Options {
             .after_connect(move |connection, _| {
                 let servers = asking_new.clone();
                 Box::pin(async move { servers.admit(connection).await })
+            })
+            .after_release(move |connection, meta| {
+                let servers = returning.clone();
+                Box::pin(async move { servers.takes_back(connection, meta.age).await })
             })
             .before_acquire(move |connection, meta| {
                 let servers = asking.clone();

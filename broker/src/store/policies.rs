@@ -3,7 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, There, Tx};
 
 /// The files of a set, by relative path.
 pub type Files = Vec<(String, String)>;
@@ -126,6 +126,7 @@ impl Store {
     pub async fn policy_files(&self, hash: &[u8; 32]) -> Result<Option<Files>, StoreError> {
         let files = sqlx::query_scalar!("select files from daypass.policy_sets where hash = $1", hash)
             .fetch_optional(self.pool())
+            .there(self)
             .await?;
         files.map(|files| serde_json::from_value(files).map_err(|_| StoreError::Corrupt("policy_sets"))).transpose()
     }
@@ -137,6 +138,7 @@ impl Store {
             prefix
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         rows.into_iter().map(|row| Ok((hash(row.hash)?, row.stored_at))).collect()
     }
@@ -148,6 +150,7 @@ impl Store {
                       (select hash from daypass.policy_shadows order by since desc, id desc limit 1) as shadow"#
         )
         .fetch_one(self.pool())
+        .there(self)
         .await?;
         Ok(Heads { active: row.active.map(hash).transpose()?, shadow: row.shadow.map(hash).transpose()? })
     }
@@ -162,6 +165,7 @@ impl Store {
             limit
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let activated = rows.into_iter().map(|row| {
             Ok(Activated {

@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::policies::{Author, hash};
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, There, Tx, one_row};
 
 /// A set that waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +96,7 @@ impl Store {
              from daypass.policy_proposals where outcome is null order by id desc"
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let proposal = rows.into_iter().map(|row| {
             Ok(Proposal {

@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::leases::Wanted;
-use super::{Store, StoreError, Tx};
+use super::{Store, StoreError, There, Tx};
 
 /// What one batch asked back.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +38,7 @@ impl Store {
             id
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let share = rows.into_iter().map(|row| {
             Ok(Share {

@@ -101,6 +101,15 @@ impl Servers {
         self.0.believed.borrow().moved.is_some_and(|moved| moved.elapsed() < age)
     }
 
+    /// Whether a connection of this age that comes back can be used again. One that nobody waits for any more, because its server
+    /// was cut off, must not wait on for ever and keep its place.
+    pub(super) async fn takes_back(&self, connection: &mut PgConnection, age: Duration) -> Result<bool, sqlx::Error> {
+        if self.have_moved_since(age) {
+            return Ok(false);
+        }
+        in_time(ASKING, connection.flush()).await.map(|()| true)
+    }
+
     /// What `work` comes to; an error of the line after `limit`, or when the database has moved to another server meanwhile.
     pub(super) async fn while_here<T>(
         &self,

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::audit::Stored;
-use super::{NewSession, Store, StoreError, Tx, one_row};
+use super::{NewSession, Store, StoreError, There, Tx, one_row};
 
 /// What a verified token opened.
 #[derive(Clone, Debug)]
@@ -94,6 +94,7 @@ impl Store {
             token_hash.map(<[u8; 32]>::as_slice)
         )
         .fetch_optional(self.pool())
+        .there(self)
         .await?;
         let Some(row) = row else { return Ok(None) };
         let opening = self.record(row.opened_by).await?.ok_or(StoreError::Corrupt("sessions"))?;
@@ -110,6 +111,7 @@ impl Store {
             limit
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }
@@ -128,6 +130,7 @@ impl Store {
             limit
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(result.rows_affected())
     }
@@ -139,11 +142,14 @@ impl Store {
         now: OffsetDateTime,
         audit: &[audit::Record],
     ) -> Result<Option<Vec<Uuid>>, StoreError> {
-        let mut tx = self.begin().await?;
-        let Some(released) = tx.end_session(id, now).await? else { return Ok(None) };
-        tx.remember(audit).await?;
-        tx.commit().await?;
-        Ok(Some(released))
+        self.whole(async {
+            let mut tx = self.begin().await?;
+            let Some(released) = tx.end_session(id, now).await? else { return Ok(None) };
+            tx.remember(audit).await?;
+            tx.commit().await?;
+            Ok(Some(released))
+        })
+        .await
     }
 }
 
@@ -188,6 +194,7 @@ pub(super) async fn opened_by_token(
         idempotency.map(<[u8; 32]>::as_slice)
     )
     .fetch_optional(store.pool())
+    .there(store)
     .await?)
 }
 

@@ -4,7 +4,7 @@ use domain::audit;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, There, Tx, one_row};
 
 /// A stop that has not been lifted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,7 @@ impl Store {
              from daypass.stops where lifted_at is null order by id desc"
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 
@@ -54,6 +55,7 @@ impl Store {
              from daypass.stops where lifted_at is null and swept_at is null and not switch order by id"
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 
@@ -61,6 +63,7 @@ impl Store {
     pub async fn stop_is_swept(&self, id: Uuid, now: OffsetDateTime) -> Result<(), StoreError> {
         sqlx::query!("update daypass.stops set swept_at = $1 where id = $2 and swept_at is null", now, id)
             .execute(self.pool())
+            .there(self)
             .await?;
         Ok(())
     }
@@ -143,6 +146,7 @@ impl Store {
             limit
         )
         .fetch_all(tx.connection())
+        .there(self)
         .await?)
     }
 }

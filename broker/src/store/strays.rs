@@ -4,7 +4,7 @@ use domain::lease::State;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, Tx, one_row};
+use super::{Store, StoreError, There, Tx, one_row};
 
 /// A login that no open lease accounts for, as it was first noted.
 #[derive(Clone, Debug)]
@@ -64,6 +64,7 @@ impl Store {
             next
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(one_row(&claimed))
     }
@@ -72,6 +73,7 @@ impl Store {
     pub async fn standing(&self, ids: &[Uuid]) -> Result<Vec<Standing>, StoreError> {
         let rows = sqlx::query!("select id, state, upstream, expires_at from daypass.leases where id = any($1::uuid[])", ids)
             .fetch_all(self.pool())
+            .there(self)
             .await?;
         let standing = rows.into_iter().map(|row| {
             let state = row.state.parse().map_err(|_| StoreError::Corrupt("leases"))?;
@@ -108,6 +110,7 @@ impl Store {
             limit
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let mut compared = Compared { active: 0, lost: Vec::new(), lost_count: 0 };
         for row in rows {
@@ -127,6 +130,7 @@ impl Store {
             connection
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 
@@ -148,6 +152,7 @@ impl Store {
             &spared as _
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(())
     }
@@ -157,6 +162,7 @@ impl Store {
         let result =
             sqlx::query!("delete from daypass.strays where connection = $1 and name <> all ($2::text[])", connection, still)
                 .execute(self.pool())
+                .there(self)
                 .await?;
         Ok(result.rows_affected())
     }

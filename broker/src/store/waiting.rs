@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, There};
 
 /// What waits to be taken back from one target.
 #[derive(Clone, Debug)]
@@ -34,6 +34,7 @@ impl Store {
             before
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?)
     }
 }

@@ -95,6 +95,21 @@ async fn nothing_is_lost(ground: &Ground, records: &mut PgConnection, got: &[Got
     assert!(untracked.is_empty(), "logins without a lease: {untracked:?}");
 }
 
+/// Whatever hung at the moment of the cut hangs no more: what is stopped now is stopped on every replica.
+async fn a_stop_reaches(replicas: &[Replica], operator: &str) {
+    let stop = json!({"filter": {"run": "424242"}, "reason": "after the cut"});
+    let stopped = replicas[0].operator.ask("POST", "/api/v1/operator/stops", Some(operator), Some(&stop)).await.unwrap();
+    assert_eq!(stopped.status, 200, "{stopped:?}");
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let mut claims = deploy_claims();
+    claims["run_id"] = json!("424242");
+    for replica in replicas {
+        let token = Ci::shared().unwrap().github(&claims).unwrap();
+        let answer = replica.native.exchange(&token, json!({"role": "shop-deploy-prod"})).await.unwrap();
+        assert_eq!(answer.code(), "exchange_stopped", "{answer:?}");
+    }
+}
+
 async fn both(ground: &Ground, url: &str) -> [Replica; 2] {
     let shop = std::fs::read_to_string(ground.path("policies/shop.toml")).unwrap();
     ground.policy("shop.toml", &shop.replacen("ttl ", "max_leases = 1000\nttl ", 1)).unwrap();
@@ -139,6 +154,7 @@ async fn a_primary_that_was_cut_off_and_comes_back_is_not_believed_any_more() {
     let gate = Gate::before(([127, 0, 0, 1], pair.primary_port).into(), Way::Open).await.unwrap();
     let url = pair.url(&ground.databases, gate.port);
     let replicas = both(&ground, &url).await;
+    let operator = ground.operator(&replicas[0]).await.unwrap();
     let (jobs, working) = load(&replicas).await;
 
     let cut = Instant::now();
@@ -147,6 +163,7 @@ async fn a_primary_that_was_cut_off_and_comes_back_is_not_believed_any_more() {
     let paused = jobs.first_after(cut).await;
     eprintln!("exchanges went on {paused:?} after the cut");
     assert!(paused < RESUME, "exchanges paused for {paused:?}");
+    a_stop_reaches(&replicas, &operator).await;
 
     // It takes writes, and waits in vain for a standby to confirm them. Whoever starts now asks it first.
     let mut old = pair.old_records().await.unwrap();

@@ -187,3 +187,32 @@ async fn a_stop_that_cannot_be_swept_keeps_no_other_from_being_swept(pool: PgPoo
     assert_eq!(left, [first], "and not {second}");
     house.close().await;
 }
+
+/// Its watch hangs, or has not begun.
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_replica_that_has_not_read_the_stops_for_long_reads_them_before_it_gives_anything(pool: PgPool) {
+    let house = House::build(&pool, &roles()).await;
+    sqlx::raw_sql("alter table daypass.stops rename to away").execute(&pool).await.unwrap();
+    let blind = house.exchange.exchange(house.ask(&house.token("shop"))).await.unwrap_err();
+    assert!(matches!(&blind, Error::Fault(_)) && blind.public().code == Code::Unavailable, "{blind:?}");
+    assert_eq!(house.target.made.load(Ordering::Relaxed), 0);
+    assert_eq!(house.exchange(house.ask(&house.token("nobody"))).await.map(|_| ()), Err(Code::NoRoleMatches));
+
+    sqlx::raw_sql("alter table daypass.away rename to stops").execute(&pool).await.unwrap();
+    let stop = crate::store::stops::Stop {
+        id: house.id(),
+        repository: None,
+        run: None,
+        role: Some("shop".to_owned()),
+        issuer: None,
+        engine: None,
+        issued_before: None,
+        reason: "another replica did it".to_owned(),
+        spared: None,
+        switch: false,
+        created_at: house.rooms.system.now(),
+    };
+    assert!(house.rooms.store.stop(&stop, &house.remark()).await.unwrap());
+    assert_eq!(house.exchange(house.ask(&house.token("shop"))).await.map(|_| ()), Err(Code::ExchangeStopped));
+    house.close().await;
+}

@@ -4,7 +4,7 @@ use domain::audit;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, There};
 use crate::system::NoEntropy;
 
 /// A passive lease whose end has come.
@@ -27,19 +27,17 @@ impl Store {
         record: impl Fn(&Expiring) -> Result<audit::Record, NoEntropy> + Send,
     ) -> Result<Vec<Expiring>, StoreError> {
         let mut tx = self.begin().await?;
-        let expiring = self
-            .while_there(
-                sqlx::query_as!(
-                    Expiring,
-                    "select id, session_id, role, engine, attempt from daypass.leases
+        let expiring = sqlx::query_as!(
+            Expiring,
+            "select id, session_id, role, engine, attempt from daypass.leases
                      where state = 'passive' and due_at <= $1 and not exists (select from daypass.holds)
                      order by due_at limit $2 for no key update skip locked",
-                    now,
-                    limit
-                )
-                .fetch_all(tx.connection()),
-            )
-            .await?;
+            now,
+            limit
+        )
+        .fetch_all(tx.connection())
+        .there(self)
+        .await?;
         if expiring.is_empty() {
             return Ok(expiring);
         }
@@ -53,7 +51,7 @@ impl Store {
             &ids,
             now
         );
-        self.while_there(written.execute(tx.connection())).await?;
+        written.execute(tx.connection()).there(self).await?;
         tx.remember(&records).await?;
         tx.commit().await?;
         Ok(expiring)

@@ -4,7 +4,7 @@ use domain::audit;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::store::{Store, StoreError, one_row};
+use crate::store::{Store, StoreError, There, one_row};
 
 /// One renewal's step of a lease's end.
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +68,7 @@ impl Store {
     pub async fn lease_handle(&self, id: Uuid) -> Result<Option<domain::secret::Secret<Vec<u8>>>, StoreError> {
         let sealed = sqlx::query_scalar!("select handle from daypass.leases where id = $1 and due_at is not null", id)
             .fetch_optional(self.pool())
+            .there(self)
             .await?;
         match sealed {
             Some(sealed) => Ok(Some(self.0.keys.open(super::handle_place(&id), &sealed).await?)),
