@@ -9,7 +9,7 @@ use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Store, StoreError, packed, There};
+use super::{Store, StoreError, There, packed};
 
 /// How many records a list holds unless told, and at most.
 const LIST: (u32, u32) = (50, 500);
@@ -160,6 +160,14 @@ pub(super) async fn insert(connection: &mut PgConnection, records: &[Record]) ->
         .await?;
     }
     Ok(())
+}
+
+/// The earliest id that a record of this time can have, or one a little earlier still: ids grow with time, so that the primary
+/// key finds where a time begins.
+pub(super) fn earliest_id(at: OffsetDateTime) -> Uuid {
+    // They are made a moment before or after the record's time.
+    let millis = u64::try_from((at - time::Duration::minutes(5)).unix_timestamp()).unwrap_or(0).saturating_mul(1_000);
+    uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid()
 }
 
 impl Store {

@@ -5,19 +5,15 @@ use std::collections::BTreeMap;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::audit::{Row, Stored};
+use super::audit::{Row, Stored, earliest_id};
 use super::{Store, StoreError, There};
-
-/// Ids are made a moment before or after the record's time.
-const SLACK: time::Duration = time::Duration::minutes(5);
 
 impl Store {
     /// Up to `limit` decisions since `since` and before `before`, the newest first: the last record of each, so that what was
     /// asked and then granted stands there once.
     pub async fn decisions(&self, since: OffsetDateTime, before: Option<Uuid>, limit: i64) -> Result<Vec<Stored>, StoreError> {
-        // Ids grow with time, so that the primary key finds the beginning.
-        let begin = u64::try_from((since - SLACK).unix_timestamp()).unwrap_or(0).saturating_mul(1_000);
-        let begin = uuid::Builder::from_unix_timestamp_millis(begin, &[0; 10]).into_uuid();
+        // Always compared, so that the key finds the end as well: each page begins where the one before it ended.
+        let before = before.unwrap_or(Uuid::max());
         let rows = sqlx::query_as!(
             Row,
             r#"select r.id, r.at, r.kind, r.decision_id, r.session_id, r.lease_id, r.issuer, r.project, r.project_name, r.role,
@@ -25,9 +21,9 @@ impl Store {
                from daypass.audit_records r left join daypass.audit_personal p on p.record_id = r.id
                where r.kind in ('exchange.granted', 'exchange.rejoined', 'exchange.denied', 'exchange.failed',
                                 'session.granted', 'session.denied', 'session.failed')
-                 and r.id >= $1 and r.at >= $2 and ($3::uuid is null or r.id < $3)
+                 and r.id >= $1 and r.at >= $2 and r.id < $3
                order by r.id desc limit $4"#,
-            begin,
+            earliest_id(since),
             since,
             before,
             limit
