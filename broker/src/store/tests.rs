@@ -13,6 +13,7 @@ use super::*;
 use crate::crypto::seals::Environment;
 
 mod data_keys;
+mod far_back;
 mod job_ends;
 mod leases;
 mod others;

@@ -52,7 +52,8 @@ struct Summary {
     stop: StopAnswer,
     sessions_ended: u64,
     progress: RevocationProgress,
-    given: Vec<GivenEntry>,
+    /// Nothing where it could not be listed.
+    given: Option<Vec<GivenEntry>>,
 }
 
 /// The exit code: 0 when everything is gone that can be, 1 when something is not.
@@ -77,19 +78,31 @@ pub(crate) async fn run(context: &Context, kill: Kill) -> Result<u8> {
         return shown.map(|()| 0);
     }
     let killed = api.kill(&KillRequest { filter: filter.clone(), reason: kill.reason }).await?;
+    // Told at once: whatever fails from here on, the stop holds.
+    context.out.note(&format!("stopped; lift it again with: daypass kill --lift {}", killed.stop.id));
+    if !context.out.is_json() {
+        context.out.pairs(&[("stop", killed.stop.id.clone()), ("sessions ended", killed.sessions_ended.to_string())])?;
+    }
     let progress = revoke::follow(context, &api, &killed.stop.id, kill.patience).await?;
-    let given = all_given(&api, filter).await?;
+    if !context.out.is_json() {
+        revoke::summary(context, &progress, 0)?;
+    }
     let left = u8::from(progress.going + progress.failing > 0);
+    let given = match all_given(&api, filter).await {
+        Ok(given) => Some(given),
+        Err(failure) => {
+            let why = failure.code().unwrap_or(&failure.title);
+            context.out.note(&format!("what was given to them could not be listed; `--dry-run` asks again: {why}"));
+            None
+        }
+    };
     if context.out.is_json() {
         let (stop, sessions_ended) = (killed.stop, killed.sessions_ended);
         context.out.json(&Summary { stop, sessions_ended, progress, given })?;
-        return Ok(left);
+    } else if let Some(given) = given {
+        context.out.text("\nThis was given to them:\n")?;
+        handed_out(context, &given)?;
     }
-    context.out.pairs(&[("stop", killed.stop.id.clone()), ("sessions ended", killed.sessions_ended.to_string())])?;
-    revoke::summary(context, &progress, 0)?;
-    context.out.text("\nThis was given to them:\n")?;
-    handed_out(context, &given)?;
-    context.out.note(&format!("lift it again with: daypass kill --lift {}", killed.stop.id));
     Ok(left)
 }
 

@@ -118,3 +118,33 @@ fn a_recorded_decision_is_explained_as_an_offline_one() {
     let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("json");
     assert_eq!(parse(&json), parse(&explanation));
 }
+
+/// What an incident needs first is that it is stopped, and by which id.
+#[test]
+fn a_kill_is_told_before_its_list_and_outlives_a_list_that_fails() {
+    let broker = Broker::start();
+    let job = logged_in(&broker);
+    let stop = serde_json::json!({"id": "s-1", "filter": {"role": "shop"}, "reason": "r", "created_at": "2026-01-01T00:00:00Z"});
+    let killed = serde_json::json!({"stop": stop, "sessions_ended": 2, "leases_asked": 3}).to_string();
+    let progress = serde_json::json!({"total": 3, "revoked": 3, "going": 0, "failing": 0, "irrevocable": 0,
+        "reasons": [], "living_on": []});
+    for (format, whole) in [("text", false), ("json", true)] {
+        broker.once("POST /api/v1/operator/stops", 200, Vec::new(), killed.clone());
+        broker.once("GET /api/v1/operator/revocations/s-1", 200, Vec::new(), progress.to_string());
+        broker.refuse_once("POST /api/v1/operator/given", 503, "unavailable", Vec::new());
+        let ran = Ran::of(&mut job.bare(&["--format", format, "kill", "--role", "shop"]));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("daypass kill --lift s-1") && ran.stderr.contains("could not be listed"), "{}", ran.stderr);
+        assert!(ran.stdout.contains("s-1"), "{}", ran.stdout);
+        if whole {
+            let told: serde_json::Value = serde_json::from_str(&ran.stdout).expect("one document");
+            assert_eq!((&told["stop"]["id"], &told["given"]), (&"s-1".into(), &serde_json::Value::Null));
+        }
+    }
+    // A broker that is gone right after the stop.
+    broker.once("POST /api/v1/operator/stops", 200, Vec::new(), killed);
+    broker.refuse_once("GET /api/v1/operator/revocations/s-1", 403, "right_missing", Vec::new());
+    let ran = Ran::of(&mut job.bare(&["kill", "--role", "shop"]));
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stdout.contains("s-1") && ran.stderr.contains("daypass kill --lift s-1"), "{}{}", ran.stdout, ran.stderr);
+}

@@ -18,6 +18,9 @@ use crate::store::stops::Stop;
 
 /// Records of what was given, in one page.
 const PAGE: i64 = 500;
+/// Records of the audit trail that are looked through in one statement, and how long one request goes on with it.
+const WINDOW: i64 = 20_000;
+const READING: Duration = Duration::from_secs(2);
 const CREDENTIAL: &str = "credential.";
 
 /// A stop that was just put in place, and what it ended.
@@ -94,11 +97,19 @@ impl Inventory {
         holder.require(rooms, "exchanges.stop", None, decision).await?;
         let wanted = conditions(&search.filter)?;
         let after = search.after.as_deref().map(|id| id_of("after", id)).transpose()?;
-        let records = rooms.store.handed_out(&wanted, after, PAGE).await?;
+        let (mut records, mut next, until) = (Vec::new(), after, Instant::now() + READING);
+        let mut room = PAGE;
+        loop {
+            let found = rooms.store.handed_out(&wanted, next, room, WINDOW).await?;
+            records.extend(found.records);
+            next = found.next;
+            room = PAGE.saturating_sub(i64::try_from(records.len()).unwrap_or(PAGE));
+            if next.is_none() || room == 0 || Instant::now() >= until {
+                break;
+            }
+        }
         let about = holder.about(decision, rooms.policies.active().hash());
         self.remember(log::act(&rooms.system, Kind::AuditRead, &about, "given")?).await?;
-        let full = i64::try_from(records.len()) == Ok(PAGE);
-        let next = records.last().map(|stored| stored.record.id).filter(|_| full);
         let engine = wanted.engine.as_deref();
         let entries = records.iter().flat_map(|Stored { record, .. }| entries(record));
         let entries = entries.filter(|entry| engine.is_none_or(|engine| entry.engine == engine)).collect();
