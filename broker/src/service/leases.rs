@@ -43,6 +43,8 @@ const QUEUE: Duration = Duration::from_secs(25);
 const SOON: i32 = 4;
 /// Leases that one replica takes back at the same time, over all targets.
 const AT_ONCE: usize = 64;
+/// The most of them at one target, however many operations its connection takes: one that hangs must leave room for the others.
+const WIDEST: usize = AT_ONCE / 4;
 /// How long a run waits for a slot before it leaves the rest to the next one.
 const MOMENT: Duration = Duration::from_millis(50);
 /// Leases claimed in one transaction.
@@ -289,14 +291,14 @@ impl Leases {
         }
         let target = target(lease);
         let retry = |reason: String, attempt| Outcome::Retry { reason, next_try: self.system.now() + self.back_off(attempt) };
-        // Waiting for the target's turn is not the target's fault, and takes nobody else's slot.
-        let Ok(Ok(_seat)) = tokio::time::timeout(QUEUE, lane.seats.acquire()).await else {
-            return retry(format!("{target} is busy"), 1);
+        // Waiting for a turn is not the target's fault, and takes nobody else's slot.
+        let turn = async { (lane.seats.acquire().await, self.slots.acquire().await) };
+        let Ok((Ok(_seat), Ok(_slot))) = tokio::time::timeout(QUEUE, turn).await else {
+            return retry(format!("{target} is busy, or all of this broker's turns are taken"), 1);
         };
         if lane.is_closed(self.system.now()) {
             return retry(format!("{target} is not available"), lease.attempt.min(SOON));
         }
-        let _slot = self.slots.acquire().await;
         let taken = async {
             failpoint::pass("worker::before_revoke").await.map_err(|error| EngineError::Fault(error.into()))?;
             self.engines.revoke(&lease.engine, &self.bench, &claim.handle).await
@@ -341,7 +343,7 @@ impl Leases {
     fn lane(&self, target: &str) -> Arc<Lane> {
         let seats = self.bench.connections.get(target).map_or(4, |connection| connection.concurrency);
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-        let seats = usize::try_from(seats).unwrap_or(4);
+        let seats = usize::try_from(seats).unwrap_or(4).min(WIDEST);
         let lane = lanes.entry(target.to_owned()).or_insert_with(|| Arc::new(Lane::new(seats, Arc::clone(&self.wake))));
         if lane.width != seats {
             // The connection's concurrency was changed; what is under way ends on the old lane.

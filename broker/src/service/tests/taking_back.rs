@@ -238,3 +238,40 @@ async fn a_target_that_does_not_answer_delays_no_other(pool: PgPool) {
     assert_eq!(house.states(granted[0].session).await, [State::Revoking]);
     house.close().await;
 }
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_wide_connection_that_hangs_leaves_room_for_the_others(pool: PgPool) {
+    let sick = role("sick", "max_leases = 100", "engine = \"postgres\"\nconnection = \"sick\"\nstatements = \"rw\"");
+    let house = House::build(&pool, &(sick + &database("shop", "max_leases = 100"))).await;
+    house.rooms.store.connections().replace(vec![crate::store::Connection {
+        name: "sick".to_owned(),
+        engine: "postgres".to_owned(),
+        version: 1,
+        url: String::new(),
+        password: None,
+        settings: serde_json::Map::new(),
+        allowed_roles: vec!["*".to_owned()],
+        concurrency: 1_000,
+        max_leases: 1_000,
+    }]);
+    let mut granted = Vec::new();
+    for at in 0..72 {
+        let name = if at < 70 { "sick" } else { "shop" };
+        granted.push(house.exchange(house.ask(&house.token(name))).await.unwrap());
+    }
+    let ids = |of: &[Granted]| of.iter().flat_map(|granted| granted.credentials.iter().filter_map(|given| given.lease)).collect();
+    let release = async |ids: Vec<Uuid>| {
+        let mut tx = house.rooms.store.begin().await.unwrap();
+        tx.begin_release(&ids, house.rooms.system.now()).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    release(ids(&granted[..70])).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let begun = std::time::Instant::now();
+    release(ids(&granted[70..])).await;
+    for granted in &granted[70..] {
+        until("it is taken back", async || house.states(granted.session).await == [State::Revoked]).await;
+    }
+    assert!(begun.elapsed() < Duration::from_millis(1_500), "{:?}", begun.elapsed());
+    house.close().await;
+}
