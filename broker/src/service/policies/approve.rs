@@ -17,6 +17,7 @@ impl Versions {
     pub async fn approve(&self, holder: &Holder, hash: &str, decision: Uuid) -> Result<Pushed, Error> {
         let rooms = &self.rooms;
         holder.require(rooms, "policy.approve", None, decision).await?;
+        self.is_pushed()?;
         let hash = self.named(hash).await?.0;
         let proposal = rooms.store.proposals().await?.into_iter().find(|proposal| proposal.hash == hash);
         let Some(proposal) = proposal else { return Err(self.waits_no_more(holder, &hash, decision).await?) };

@@ -240,10 +240,12 @@ impl Versions {
 
     async fn may(&self, holder: &Holder, decision: Uuid) -> Result<(), Error> {
         self.may_write(holder, decision).await?;
-        match self.rooms.policies.pushed() {
-            Some(_) => Ok(()),
-            None => Err(Code::PolicyFromFolder.into()),
-        }
+        Ok(self.is_pushed()?)
+    }
+
+    /// Refuses where sets come from a folder.
+    pub(super) fn is_pushed(&self) -> Result<(), Refusal> {
+        self.rooms.policies.pushed().map_or_else(|| Err(Code::PolicyFromFolder.into()), |_| Ok(()))
     }
 
     async fn checked(&self, holder: &Holder, files: Vec<PolicyFile>, decision: Uuid) -> Result<PolicySet, Error> {

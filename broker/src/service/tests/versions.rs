@@ -307,6 +307,8 @@ async fn rights_are_needed_and_a_folder_is_not_overruled(pool: PgPool) {
     let approve = house.versions().approve(&weak, &hex(&house.active()), house.id()).await.map(|_| ()).map_err(code);
     assert_eq!(approve, Err(Code::RightMissing));
     assert_eq!(house.apply(&ops_holder, &ops(), &plain()).await.map(|_| ()), Err(Code::PolicyFromFolder));
+    let approve = house.versions().approve(&ops_holder, &hex(&house.active()), house.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(approve, Err(Code::PolicyFromFolder));
     let begun = opened(&house.rooms.store, None).await.err();
     assert!(matches!(&begun, Some(Error::Fault(fault)) if fault.chain().contains("name a folder")), "{begun:?}");
     house.close().await;
