@@ -145,7 +145,9 @@ async fn a_set_is_pushed_approved_rolled_back_and_followed_by_every_replica() {
     let list = grace.does(&["policy", "list"]).await;
     assert!(list.contains("waits for a second operator") && list.contains("shop-preview lets in more tokens"), "{list}");
     assert!(grace.does(&["policy", "show", &second[..8], "--files"]).await.contains("# shop-preview.toml"));
-    grace.does(&["policy", "approve", &second[..12]]).await;
+    let short = grace.refused(&["policy", "approve", &second[..12]]).await;
+    assert!(short.contains("the whole hash"), "{short}");
+    grace.does(&["policy", "approve", &second]).await;
     everywhere(&[&one, &two], preview(), "shop-preview", "").await;
 
     // Thought better of: no replica lets it through any more.

@@ -181,14 +181,14 @@ pub(crate) async fn activate(
     path = "/api/v1/policies/{hash}/approve",
     tag = "operator",
     security(("session" = [])),
-    params(("hash" = String, Path, description = "A set's hash, or 8 or more digits that it begins with")),
+    params(("hash" = String, Path, description = "The set's whole hash")),
     responses(
         (status = 200, description = "It is active", body = PolicyPushed),
         (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "The session token is not accepted", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "The right is missing", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such set waits", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "Another set has become active since it was proposed", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "Another set has become active since it was proposed, or sets come from a folder", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "The request is too large", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "Try again later", body = Problem, content_type = "application/problem+json"),
     )

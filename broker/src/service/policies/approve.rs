@@ -12,12 +12,21 @@ use crate::service::error::Error;
 use crate::service::sessions::Holder;
 use crate::store::policies::Activated;
 
+/// The hexadecimal digits of a hash.
+const WHOLE: usize = 64;
+
 impl Versions {
     /// Makes a set that waits the active one. Needs the right `policy.approve`, and not to be its author.
     pub async fn approve(&self, holder: &Holder, hash: &str, decision: Uuid) -> Result<Pushed, Error> {
         let rooms = &self.rooms;
         holder.require(rooms, "policy.approve", None, decision).await?;
         self.is_pushed()?;
+        // All of it: somebody could propose another set whose hash begins the same.
+        if hash.len() != WHOLE {
+            let hint =
+                format!("approve takes the whole hash, {WHOLE} digits: `daypass policy show` tells it beside what it stands for");
+            return Err(Refusal::new(Code::RequestMalformed).hint(hint).into());
+        }
         let hash = self.named(hash).await?.0;
         let proposal = rooms.store.proposals().await?.into_iter().find(|proposal| proposal.hash == hash);
         let Some(proposal) = proposal else { return Err(self.waits_no_more(holder, &hash, decision).await?) };

@@ -176,6 +176,8 @@ async fn what_widens_waits_for_another_person(pool: PgPool) {
     assert_eq!((back.outcome, house.active()), (PolicyOutcome::Proposed, narrower.hash));
     assert_eq!(house.versions().list(&boss, house.id()).await.unwrap().proposals.len(), 2);
 
+    let short = house.versions().approve(&boss, &hex(&pushed.hash)[..63], house.id()).await.map(|_| ()).map_err(code);
+    assert_eq!(short, Err(Code::RequestMalformed), "another set may begin the same");
     assert_eq!(approve(&boss, pushed.hash).await, Ok(PolicyOutcome::Activated));
     assert_eq!(house.active(), pushed.hash);
     let list = house.versions().list(&boss, house.id()).await.unwrap();

@@ -48,7 +48,7 @@ pub(crate) enum Versions {
     },
     /// Make a policy set the active one that waits for a second operator
     Approve {
-        /// The set's hash, or 8 or more digits that it begins with
+        /// The set's whole hash, as `daypass policy show` tells it
         hash: String,
     },
     /// Take back a policy set that waits for a second operator: yours, or any with the right policy.write or policy.approve
@@ -124,8 +124,8 @@ fn told(context: &Context, pushed: &PolicyPushed) -> Result<()> {
     context.out.pairs(&pairs)?;
     let note = match pushed.outcome {
         PolicyOutcome::Proposed => {
-            let hash = short(&pushed.hash);
-            format!("another operator: daypass policy approve {hash}; to take it back: daypass policy withdraw {hash}")
+            let (hash, short) = (&pushed.hash, short(&pushed.hash));
+            format!("another operator: daypass policy approve {hash}; to take it back: daypass policy withdraw {short}")
         }
         PolicyOutcome::Activated => format!("go back with: daypass policy rollback {}", short(&pushed.was)),
         PolicyOutcome::Shadowed => "see what it would have decided otherwise in the audit trail, fields shadow.*".to_owned(),
@@ -220,6 +220,9 @@ async fn show(context: &Context, hash: &str, files: bool) -> Result<()> {
             });
         }
         context.out.text(&text)?;
+    }
+    if set.proposal.is_some() {
+        context.out.note(&format!("let it through with: daypass policy approve {}", set.hash));
     }
     Ok(())
 }
