@@ -9,7 +9,7 @@ use super::engine::EngineError;
 use crate::system::System;
 
 /// `dp_<deployment>_<lease>`: 36 bytes of `a-z2-7_`, which need quoting nowhere. Every lease has its own, never used twice.
-pub(super) fn name(deployment: &str, lease_id: Uuid) -> Result<String, EngineError> {
+pub fn name(deployment: &str, lease_id: Uuid) -> Result<String, EngineError> {
     if deployment.len() != 6 || !deployment.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'2'..=b'7')) {
         return Err(EngineError::Misconfigured(format!("`{deployment}` is not a deployment name: six characters of a-z2-7")));
     }
@@ -29,7 +29,7 @@ fn base32(id: u128) -> String {
 }
 
 /// The id that stands in a login's name, if it is one that [`name`] makes.
-pub(super) fn lease_of(deployment: &str, name: &str) -> Option<Uuid> {
+pub fn lease_of(deployment: &str, name: &str) -> Option<Uuid> {
     let digits = name.strip_prefix("dp_")?.strip_prefix(deployment)?.strip_prefix('_')?;
     let id = digits.bytes().try_fold(0_u128, |id, digit| {
         let value = match digit {

@@ -11,6 +11,7 @@ mod registry;
 mod target;
 
 use engine::EngineError;
+pub use login::{lease_of, name as login_name};
 pub use registry::Engines;
 
 /// What the broker's configuration says about engines: `[engine.<name>]`.

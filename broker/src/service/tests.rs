@@ -86,9 +86,9 @@ impl Engine for Target {
     const ORDER: Order = Order::Revocable;
     type Params = database::Params;
 
-    async fn plan(&self, _: &Bench, ask: &engine::Ask<'_, Self::Params>) -> Result<Plan, EngineError> {
+    async fn plan(&self, bench: &Bench, ask: &engine::Ask<'_, Self::Params>) -> Result<Plan, EngineError> {
         Ok(Plan {
-            upstream: Some(format!("dp_{}", ask.lease_id.simple())),
+            upstream: Some(crate::engines::login_name(&bench.deployment, ask.lease_id)?),
             connection: Some(ask.params.connection.clone()),
             handle: Secret::new(if ask.params.connection == "sick" { b"sick".to_vec() } else { b"undo".to_vec() }),
             revocable: self.mood.load(Ordering::Relaxed) != Self::FLEETING,
@@ -278,6 +278,11 @@ impl House {
 
     fn id(&self) -> Uuid {
         self.rooms.system.row_id().unwrap()
+    }
+
+    /// What a lease's login is called.
+    fn login_of(&self, lease: Uuid) -> String {
+        crate::engines::login_name(&self.rooms.store.deployment_tag(), lease).unwrap()
     }
 
     /// A fresh token of the service that may become the role of its own name.

@@ -7,6 +7,7 @@ use url::Url;
 use uuid::Uuid;
 
 use super::{Found, Inventory, Whose};
+use crate::engines;
 use crate::service::bearer;
 use crate::service::error::Error;
 use crate::service::sessions::Holder;
@@ -50,9 +51,13 @@ impl Inventory {
                 .collect());
         }
         let mut owners = Vec::new();
-        let named = Wanted { upstream: Some(value.to_owned()), ..Wanted::default() };
         let marked = Wanted { marks: Some(store.marks_of(value)?).filter(|marks| !marks.is_empty()), ..Wanted::default() };
-        let mut questions = vec![("upstream name", named)];
+        let mut questions = Vec::new();
+        // The lease stands in the name of its login, and no index leads from other names to anything.
+        if let Some(lease) = engines::lease_of(&store.deployment_tag(), value) {
+            questions
+                .push(("upstream name", Wanted { lease: Some(lease), upstream: Some(value.to_owned()), ..Wanted::default() }));
+        }
         if marked.marks.is_some() {
             questions.push(("credential", marked));
         }

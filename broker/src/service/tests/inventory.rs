@@ -233,7 +233,7 @@ async fn a_string_found_in_a_log_is_known_again_and_stands_nowhere(pool: PgPool)
     let granted = house.exchange(house.ask(&house.token("shop"))).await.unwrap();
     let (lease, inventory) = (granted.credentials[0].lease.unwrap(), house.inventory());
     let password = granted.credentials[0].values["password"].expose().clone();
-    let name = format!("dp_{}", lease.simple());
+    let name = house.login_of(lease);
     let find = async |text: &str| {
         let owners = inventory.find(&holder, &Secret::from(text), house.id()).await.unwrap();
         owners.into_iter().map(|owner| (owner.what, owner.session.id)).collect::<Vec<_>>()

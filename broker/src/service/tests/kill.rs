@@ -38,7 +38,7 @@ async fn a_kill_stops_new_exchanges_ends_old_ones_and_tells_what_was_given(pool:
     let given = inventory.given(&holder, &search, house.id()).await.unwrap();
     let lease = hit.credentials[0].lease.unwrap();
     let entries: Vec<_> = given.entries.iter().map(|entry| (entry.lease_id.clone(), entry.what.clone())).collect();
-    assert_eq!(entries, [(Some(lease.to_string()), format!("dp_{}", lease.simple()))]);
+    assert_eq!(entries, [(Some(lease.to_string()), house.login_of(lease))]);
 
     let left = inventory.lift(&holder, &killed.stop.id.to_string(), house.id()).await.unwrap();
     assert!(left.is_empty());

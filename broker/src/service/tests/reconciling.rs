@@ -63,7 +63,7 @@ impl Compared {
     pub(super) async fn granted(&self) -> (Granted, Uuid, String) {
         let granted = self.house.exchange(self.house.ask(&self.house.token("shop"))).await.unwrap();
         let lease = granted.credentials[0].lease.unwrap();
-        let name = format!("dp_{}", lease.simple());
+        let name = self.house.login_of(lease);
         self.login(&name, Some(lease));
         (granted, lease, name)
     }
