@@ -25,6 +25,11 @@ pub enum StoreError {
     NotGranted { role: String },
     #[error("there is no database role {0}; make it first: create role {0} login")]
     NoSuchRole(String),
+    #[error(
+        "the migration waited in vain for a lock that a running broker, or another migration, holds; nothing of this step was changed: \
+         run it again, and stop the brokers first if it goes on"
+    )]
+    MigrationLocked,
     #[error("the migration failed: {0}")]
     Migration(#[source] sqlx::migrate::MigrateError),
     #[error(transparent)]

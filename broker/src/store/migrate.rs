@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, PgPool};
 
 use super::error::code;
@@ -59,7 +59,9 @@ pub async fn migrate(url: &str, password_file: Option<&PathBuf>, serving_role: O
 pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str>) -> Result<(), StoreError> {
     // The migrator keeps its table in the first schema of the path, which for a role named `daypass` would be ours.
     sqlx::raw_sql("set search_path = public").execute(&mut *connection).await?;
-    MIGRATOR.run(&mut *connection).await.map_err(StoreError::Migration)?;
+    // Whoever waits for a table keeps all those waiting who come after: rather not at all than a long silence of every broker.
+    sqlx::raw_sql("set lock_timeout = '5s'").execute(&mut *connection).await?;
+    MIGRATOR.run(&mut *connection).await.map_err(failed)?;
     let Some(role) = serving_role else { return Ok(()) };
     // Statements of this kind take no parameters; the server itself quotes the name.
     let quoted = sqlx::query_scalar!("select quote_ident(rolname) from pg_roles where rolname = $1", role)
@@ -79,6 +81,16 @@ pub(super) async fn run(connection: &mut PgConnection, serving_role: Option<&str
         sqlx::raw_sql(AssertSqlSafe(grant)).execute(&mut *tx).await?;
     }
     Ok(tx.commit().await?)
+}
+
+fn failed(error: MigrateError) -> StoreError {
+    match &error {
+        // lock_not_available
+        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) if code(cause).as_deref() == Some("55P03") => {
+            StoreError::MigrationLocked
+        }
+        _ => StoreError::Migration(error),
+    }
 }
 
 /// Says by name when the schema is not the one this program was built for.

@@ -23,6 +23,20 @@ async fn migrating_twice_changes_nothing(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_migration_does_not_wait_for_ever_for_a_table_in_use(pool: PgPool) {
+    sqlx::query("delete from _sqlx_migrations where version = 8").execute(&pool).await.unwrap();
+    sqlx::raw_sql("alter table daypass.stops drop column swept_at").execute(&pool).await.unwrap();
+    let mut using = pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table daypass.leases in row exclusive mode").execute(&mut *using).await.unwrap();
+    let mut connection = pool.acquire().await.unwrap();
+    let waited = migrate::run(&mut connection, None).await.unwrap_err();
+    assert!(matches!(waited, StoreError::MigrationLocked), "{waited}");
+    using.rollback().await.unwrap();
+    connection.close().await.unwrap();
+    migrate::run(&mut pool.acquire().await.unwrap(), None).await.unwrap();
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn a_newer_schema_is_named_so(pool: PgPool) {
     sqlx::query("insert into _sqlx_migrations values (9999, 'later', now(), true, '', 0)").execute(&pool).await.unwrap();
     let error = open_with(&pool, root("0a1b"), &Options::default()).await.unwrap_err();
