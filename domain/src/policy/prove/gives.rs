@@ -50,18 +50,27 @@ fn paired<T>(
     let guards = matches!(kind, "invariant" | "owner");
     let names: BTreeSet<String> = old.iter().chain(new).map(&name).collect();
     for of in names {
-        let find = |items: &[T]| items.iter().position(|item| name(item) == of);
-        match (find(old).and_then(|at| old.get(at)), find(new).and_then(|at| new.get(at))) {
-            (Some(was), Some(is)) => compare(was, is, &mut |field, old, new, widens| {
-                out.push(Difference { kind, name: of.clone(), field, old, new, widens });
-            }),
-            (was, is) => {
-                let (was, is) = (was.and_then(&whole), is.and_then(&whole));
-                let widens = guards && is.is_none();
-                out.push(Difference { kind, name: of.clone(), field: String::new(), old: was, new: is, widens });
+        let (was, is) = (bearing(old, &name, &of, &whole), bearing(new, &name, &of, &whole));
+        for at in 0..was.len().max(is.len()) {
+            match (was.get(at), is.get(at)) {
+                (Some(was), Some(is)) => compare(was, is, &mut |field, old, new, widens| {
+                    out.push(Difference { kind, name: of.clone(), field, old, new, widens });
+                }),
+                (was, is) => {
+                    let (was, is) = (was.and_then(|was| whole(was)), is.and_then(|is| whole(is)));
+                    let widens = guards && is.is_none();
+                    out.push(Difference { kind, name: of.clone(), field: String::new(), old: was, new: is, widens });
+                }
             }
         }
     }
+}
+
+/// All that bear a name, in an order that does not hang on where they stand: owners of the same files are several.
+fn bearing<'i, T>(items: &'i [T], name: impl Fn(&T) -> String, of: &str, whole: impl Fn(&T) -> Option<String>) -> Vec<&'i T> {
+    let mut found: Vec<&T> = items.iter().filter(|item| name(item) == of).collect();
+    found.sort_by_cached_key(|item| whole(item));
+    found
 }
 
 type Tell<'t> = &'t mut dyn FnMut(String, Option<String>, Option<String>, bool);
@@ -131,7 +140,8 @@ fn fewer(old: &Value, new: &Value) -> bool {
 
 fn issuer(old: &Issuer, new: &Issuer, out: Tell<'_>) {
     let shown = |text: &Option<String>| text.clone().unwrap_or_else(|| "none".to_owned());
-    tell(out, "name", &old.name, &new.name, false);
+    // What operators stop or switch off goes by name: under another one the issuer is let in again.
+    tell(out, "name", &old.name, &new.name, true);
     tell(out, "kind", old.kind.name(), new.kind.name(), true);
     tell(out, "audience", &old.audience, &new.audience, true);
     for (field, old, new) in [

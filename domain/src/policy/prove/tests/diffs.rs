@@ -76,6 +76,7 @@ fn roles_in_shadow_and_disabled_issuers_let_nobody_in() {
     assert_eq!(told(&compared(&disabled, &live)), ["Allowed environment=production: before the issuer was disabled"]);
     let renamed = live.replace("issuer.github", "issuer.hub").replace("issuer = \"github\"", "issuer = \"hub\"");
     assert!(compared(&live, &renamed).outcomes_stay());
+    assert!(compared(&live, &renamed).widens(), "what is switched off by its name is switched on by another");
     let audience = live.replace("daypass.example.com", "other.example.com");
     assert_eq!(compared(&live, &audience).moved.len(), 2);
     assert!(compared(&live, &audience).widens());
@@ -122,4 +123,18 @@ fn a_guard_that_goes_widens() {
     let plain = &with_row(ROW)[0].text;
     assert!(compared(&guarded, plain).widens() && compared(&guarded, plain).outcomes_stay());
     assert!(!compared(plain, &guarded).widens());
+}
+
+#[test]
+fn of_several_owners_of_the_same_files_each_is_compared() {
+    let owner = |roles: &str| format!("[[owner]]\nfiles = \"*.toml\"\nroles = {{ glob = \"{roles}\" }}\n");
+    let set = |owners: &[&str]| {
+        let owners: String = owners.iter().map(|roles| owner(roles)).collect();
+        format!("{}\n{owners}", with_row(ROW)[0].text)
+    };
+    let two = set(&["deploy", "shop-*"]);
+    assert!(compared(&two, &set(&["deploy", "*"])).widens(), "the second one reaches further");
+    assert!(compared(&two, &set(&["shop-*", "deploy"])).is_empty(), "in another order they say the same");
+    assert!(compared(&two, &set(&["deploy"])).widens());
+    assert!(!compared(&set(&["deploy"]), &two).widens());
 }
