@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn says_so_when_nothing_moves() {
-        let same = diff(&set("", "10m"), &set("ref_type = { present = true }", "10m"));
+        let same = diff(&set("", "10m"), &set("run_id = { present = true }", "10m"));
         assert_eq!(seen(&text(&same)), "no token's outcome changes\n");
         assert_eq!(markdown(&same), "### Policy: no token's outcome changes\n\n");
     }

@@ -35,7 +35,7 @@ proptest! {
             match &proof.outcome {
                 Outcome::Undecided { reason } => prop_assert!(false, "{}\n{}", reason, text),
                 Outcome::Broken { counterexamples, .. } => for shown in counterexamples {
-                    prop_assert!(witness::possible(issuer, &shown.claims), "{:?}\n{}", shown, text);
+                    prop_assert!(believed(issuer, &shown.claims), "{:?}\n{}", shown, text);
                     prop_assert!(invariant.role.takes_text(&shown.role) && breaks(invariant, &shown.claims), "{:?}\n{}", shown, text);
                     prop_assert_eq!(row(&set, issuer, &shown.claims, &shown.role), Some(shown.row), "{:?}\n{}", shown, text);
                 },
@@ -65,7 +65,7 @@ proptest! {
         for moved in &found.moved {
             let (with, without) = if moved.now == Now::Allowed { (&new, &old) } else { (&old, &new) };
             let issuer = with.issuer(&moved.issuer).unwrap();
-            prop_assert!(witness::possible(issuer, &moved.claims));
+            prop_assert!(believed(issuer, &moved.claims), "{:?}\n{}\n{}", moved, before, after);
             prop_assert!(allows(with, issuer, &moved.role, &moved.claims), "{:?}\n{}\n{}", moved, before, after);
             prop_assert!(!allows(without, issuer, &moved.role, &moved.claims), "{:?}\n{}\n{}", moved, before, after);
         }
