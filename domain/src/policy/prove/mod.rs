@@ -12,6 +12,7 @@ mod facts;
 mod gives;
 mod invariants;
 mod language;
+mod owners;
 mod solver;
 mod tokens;
 mod values;

@@ -10,6 +10,7 @@ mod agreement;
 mod diffs;
 mod invariants;
 mod languages;
+mod owners;
 mod random;
 
 fn loaded(text: &str) -> PolicySet {
