@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use domain::issuers::issuer::{Case, Presence, Type};
+use domain::issuers::issuer::{Case, Type};
 use domain::issuers::rule::{Is, Test};
 use domain::policy::{Bound, Condition, Issuer, Now, Outcome, Pattern, PolicySet, Proof, Role, SourceFile, Value, diff, prove};
 use serde_json::{Value as Json, json};
@@ -90,8 +90,10 @@ fn issuer(issuer: &Issuer) -> Json {
             Type::Strings => "strings",
             Type::Object => "object",
         };
-        let always = claim.presence == Presence::Always || kind.required().iter().any(|required| required == name);
-        Some(json!({ "name": name, "type": ty, "always": always, "fold": claim.case == Case::FoldAscii }))
+        // What the verifier insists on; the schema's word that every token has a claim binds nobody.
+        let required =
+            name == "sub" || kind.replay_claim() == Some(name) || kind.required().iter().any(|required| required == name);
+        Some(json!({ "name": name, "type": ty, "required": required, "fold": claim.case == Case::FoldAscii }))
     });
     let tests = |tests: &[Test]| tests.iter().map(test).collect::<Vec<_>>();
     let relations = kind.relations().iter().map(|relation| json!({ "when": tests(relation.when), "then": tests(relation.then) }));

@@ -67,7 +67,7 @@ class Token:
             self.value[name] = make[claim["type"]](name)
 
     def possible(self):
-        facts = [self.there[name] for name, claim in self.claims.items() if claim["always"]]
+        facts = [self.there[name] for name, claim in self.claims.items() if claim["required"]]
         if "sub" in self.claims:
             facts.append(self.value["sub"] != "")
         for name in self.claims:
@@ -76,7 +76,10 @@ class Token:
                 if outer in self.claims:
                     facts.append(z3.Implies(self.there[name], self.there[outer]))
         for relation in self.issuer["relations"]:
-            facts.append(z3.Implies(self.all(relation["when"]), self.all(relation["then"])))
+            for test in relation["then"]:
+                names = [test["claim"]] + (test["arguments"] if test["is"] == "same_as" else [])
+                said = z3.And([self.there[name] for name in names])
+                facts.append(z3.Implies(z3.And(said, self.all(relation["when"])), self.test(test)))
         return z3.And(facts)
 
     def all(self, tests):

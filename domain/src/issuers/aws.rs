@@ -60,7 +60,7 @@ const DOCS: &str = "docs.aws.amazon.com: IAM User Guide, Understanding token cla
 static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("sub", Is::Begins("arn:aws"))], DOCS),
     Relation::new(&[], &[Test::new(ACCOUNT, Is::Digits)], DOCS),
-    Relation::new(&[Test::new(ORGANIZATION, Is::Present)], &[Test::new(ORGANIZATION, Is::Begins("o-"))], DOCS),
+    Relation::new(&[], &[Test::new(ORGANIZATION, Is::Begins("o-"))], DOCS),
 ];
 
 impl Kind for Aws {

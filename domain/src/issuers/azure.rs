@@ -53,9 +53,7 @@ const DOCS: &str = "learn.microsoft.com: Access token claims reference";
 
 static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("xms_mirid", Is::Begins("/"))], DOCS),
-    Relation::new(&[Test::new("ver", Is::Present)], &[Test::new("ver", Is::OneOf(&["1.0", "2.0"]))], DOCS),
-    Relation::new(&[Test::new("ver", Is::OneOf(&["1.0"]))], &[Test::new("appid", Is::Present)], DOCS),
-    Relation::new(&[Test::new("ver", Is::OneOf(&["2.0"]))], &[Test::new("azp", Is::Present)], DOCS),
+    Relation::new(&[], &[Test::new("ver", Is::OneOf(&["1.0", "2.0"]))], DOCS),
 ];
 
 impl Kind for Azure {

@@ -37,11 +37,7 @@ const DOCS: &str = "support.atlassian.com: Integrate Pipelines with resource ser
 static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("sub", Is::Begins("{"))], DOCS),
     Relation::new(&[], &[Test::new("repositoryUuid", Is::Begins("{")), Test::new("stepUuid", Is::Begins("{"))], DOCS),
-    Relation::new(
-        &[Test::new("deploymentEnvironmentUuid", Is::Present)],
-        &[Test::new("deploymentEnvironmentUuid", Is::Begins("{"))],
-        DOCS,
-    ),
+    Relation::new(&[], &[Test::new("deploymentEnvironmentUuid", Is::Begins("{"))], DOCS),
 ];
 
 impl Kind for Bitbucket {

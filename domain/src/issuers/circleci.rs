@@ -64,12 +64,7 @@ static VETOES: &[Veto] = &[
 
 const DOCS: &str = "circleci.com/docs: Using OpenID Connect tokens in jobs";
 
-static RELATIONS: &[Relation] = &[
-    Relation::new(&[], &[Test::new("sub", Is::Begins("org/"))], DOCS),
-    // Both are missing where a custom webhook started the pipeline.
-    Relation::new(&[Test::new(ORIGIN, Is::Absent)], &[Test::new(REF, Is::Absent)], DOCS),
-    Relation::new(&[Test::new(REF, Is::Absent)], &[Test::new(ORIGIN, Is::Absent)], DOCS),
-];
+static RELATIONS: &[Relation] = &[Relation::new(&[], &[Test::new("sub", Is::Begins("org/"))], DOCS)];
 
 impl Kind for CircleCi {
     fn name(&self) -> &'static str {

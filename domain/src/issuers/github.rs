@@ -135,7 +135,8 @@ const DEFAULT_BRANCH_EVENTS: &[&str] =
 static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("repository_id", Is::Digits), Test::new("repository_owner_id", Is::Digits)], DOCS),
     Relation::new(&[], &[Test::new("repository_visibility", Is::OneOf(&["public", "private", "internal"]))], DOCS),
-    Relation::new(&[], &[Test::new("ref_type", Is::OneOf(&["branch", "tag"]))], DOCS),
+    // A deployment from a commit has no ref, and nobody says of which type that is.
+    Relation::new(&[Test::new("ref", Is::Begins("refs/"))], &[Test::new("ref_type", Is::OneOf(&["branch", "tag"]))], DOCS),
     Relation::new(&[], &[Test::new("ref_protected", Is::OneOf(&["true", "false"]))], DOCS),
     Relation::new(&[], &[Test::new("runner_environment", Is::OneOf(&["github-hosted", "self-hosted"]))], DOCS),
     Relation::new(&[Test::new("ref", Is::Begins("refs/heads/"))], &[Test::new("ref_type", Is::OneOf(&["branch"]))], DOCS),
@@ -155,7 +156,6 @@ static RELATIONS: &[Relation] = &[
         &[Test::new("ref", Is::Begins("refs/heads/"))],
         DOCS,
     ),
-    Relation::new(&[Test::new("environment", Is::Absent)], &[Test::new("environment_node_id", Is::Absent)], DOCS),
 ];
 
 impl Kind for GitHub {

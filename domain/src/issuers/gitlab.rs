@@ -111,18 +111,8 @@ static RELATIONS: &[Relation] = &[
     Relation::new(&[], &[Test::new("runner_environment", Is::OneOf(&["gitlab-hosted", "self-hosted"]))], DOCS),
     Relation::new(&[Test::new("ref_path", Is::Begins("refs/heads/"))], &[Test::new("ref_type", Is::OneOf(&["branch"]))], DOCS),
     Relation::new(&[Test::new("ref_path", Is::Begins("refs/tags/"))], &[Test::new("ref_type", Is::OneOf(&["tag"]))], DOCS),
-    Relation::new(
-        &[Test::new("job_project_id", Is::Present)],
-        &[Test::new("job_project_id", Is::Digits), Test::new("job_namespace_id", Is::Present)],
-        DOCS,
-    ),
-    Relation::new(
-        &[Test::new("environment_protected", Is::Present)],
-        &[Test::new("environment_protected", Is::OneOf(&["true", "false"]))],
-        DOCS,
-    ),
-    Relation::new(&[Test::new("environment", Is::Absent)], &[Test::new("environment_protected", Is::Absent)], DOCS),
-    Relation::new(&[Test::new("environment", Is::Absent)], &[Test::new("deployment_tier", Is::Absent)], DOCS),
+    Relation::new(&[], &[Test::new("job_project_id", Is::Digits)], DOCS),
+    Relation::new(&[], &[Test::new("environment_protected", Is::OneOf(&["true", "false"]))], DOCS),
 ];
 
 impl Kind for GitLab {

@@ -54,10 +54,7 @@ static VETOES: &[Veto] = &[Veto {
 
 const DOCS: &str = "cloud.google.com/docs: Verify VM identity; developers.google.com: OpenID Connect";
 
-static RELATIONS: &[Relation] = &[
-    Relation::new(&[Test::new(MACHINE, Is::Present)], &[Test::new(MACHINE_PROJECT, Is::Present)], DOCS),
-    Relation::new(&[Test::new(MACHINE, Is::Present)], &[Test::new(MACHINE, Is::Digits)], DOCS),
-];
+static RELATIONS: &[Relation] = &[Relation::new(&[], &[Test::new(MACHINE, Is::Digits)], DOCS)];
 
 impl Kind for Google {
     fn name(&self) -> &'static str {

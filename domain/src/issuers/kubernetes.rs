@@ -52,11 +52,7 @@ static VETOES: &[Veto] = &[Veto {
 
 const DOCS: &str = "kubernetes.io/docs: Managing Service Accounts";
 
-static RELATIONS: &[Relation] = &[
-    Relation::new(&[], &[Test::new("sub", Is::Begins("system:serviceaccount:"))], DOCS),
-    Relation::new(&[Test::new(POD_UID, Is::Present)], &[Test::new(POD, Is::Present)], DOCS),
-    Relation::new(&[Test::new(POD, Is::Present)], &[Test::new(POD_UID, Is::Present)], DOCS),
-];
+static RELATIONS: &[Relation] = &[Relation::new(&[], &[Test::new("sub", Is::Begins("system:serviceaccount:"))], DOCS)];
 
 impl Kind for Kubernetes {
     fn name(&self) -> &'static str {

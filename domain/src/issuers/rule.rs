@@ -35,7 +35,8 @@ pub enum Is {
 /// All tests of one of these hold.
 pub type AnyOf = &'static [&'static [Test]];
 
-/// What holds for every real token of an issuer: where all of `when` hold, all of `then` do.
+/// What holds among the claims of every real token of an issuer: where all of `when` hold, all of `then` do, but for those that
+/// compare a claim that the token lacks. Whether a claim is there is only for the verifier to see to, so none of them asks that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relation {
     pub when: &'static [Test],
@@ -72,6 +73,12 @@ impl Test {
             Is::Absent | Is::Flag(_) => false,
         }
     }
+
+    /// Whether a claim that it compares is missing.
+    fn lacks(&self, claims: &Claims) -> bool {
+        let other = if let Is::SameAs(other) = self.is { other } else { self.claim };
+        [self.claim, other].iter().any(|name| claims.get(name).is_none_or(|value| *value == Json::Null))
+    }
 }
 
 impl Relation {
@@ -81,7 +88,8 @@ impl Relation {
 
     /// Whether a token obeys it.
     pub fn holds(&self, claims: &Claims) -> bool {
-        !self.when.iter().all(|test| test.holds(claims)) || self.then.iter().all(|test| test.holds(claims))
+        let then = |test: &Test| test.holds(claims) || test.lacks(claims);
+        !self.when.iter().all(|test| test.holds(claims)) || self.then.iter().all(then)
     }
 }
 
@@ -94,6 +102,21 @@ pub fn any_holds(alternatives: AnyOf, claims: &Claims) -> bool {
 mod tests {
     use super::*;
     use crate::claims::Object;
+
+    #[test]
+    fn a_relation_says_nothing_of_a_claim_that_is_missing() {
+        const WHEN: &[Test] = &[Test::new("ref", Is::Begins("refs/tags/"))];
+        let token = Claims::from_verified(Object::default());
+        let tag = token.clone().with("ref", "refs/tags/v1");
+        for (is, good) in [(Is::OneOf(&["tag"]), "tag"), (Is::NoneOf(&["branch"]), "tag"), (Is::SameAs("other"), "tag")] {
+            let then = Box::leak(Box::new([Test::new("ref_type", is)]));
+            let relation = Relation::new(WHEN, then, "");
+            let typed = |word: &str| tag.clone().with("ref_type", word).with("other", "tag");
+            assert!(relation.holds(&token) && relation.holds(&tag), "{is:?}");
+            assert!(relation.holds(&typed(good)) && !relation.holds(&typed("branch")), "{is:?}");
+            assert_eq!(relation.holds(&typed("branch").without("other")), is == Is::SameAs("other"), "{is:?}");
+        }
+    }
 
     #[test]
     fn a_test_is_false_on_a_missing_claim_unless_it_asks_for_that() {

@@ -237,6 +237,9 @@ fn every_sample_obeys_what_is_said_of_its_kind() {
         }
         for relation in kind.relations() {
             assert!(relation.holds(&sample), "{}: {relation:?}", kind.name());
+            let mut tests = relation.when.iter().chain(relation.then);
+            let presence = tests.any(|test| matches!(test.is, rule::Is::Present | rule::Is::Absent));
+            assert!(!presence, "{}: what must be there is for the verifier: {relation:?}", kind.name());
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Every item is written in one way: defaults spelled out, tables and lists in the order of names, durations and strings in
 //! one spelling. The hash is SHA-256 over a version line and all items, ordered by their text, so layout, comments, the
 //! order of files and the names of files do not change it; everything that can change a decision, an owner, an invariant
-//! or a case does. Rows keep their order, since decisions are recorded with the number of the row.
+//! or a case does. Rows keep their order, since decisions are recorded with the number of the row. Where a set has owners, which of
+//! them answer for a role is part of the hash, for that is all that the name of a file says.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,7 +23,8 @@ const VERSION: &str = "daypass policy set, canonical form 1\n";
 
 /// SHA-256 over the canonical form.
 pub(super) fn hash(set: &PolicySet) -> [u8; 32] {
-    let mut items: Vec<String> = items(set).map(|(_, text)| text).collect();
+    let owned = set.roles.iter().filter_map(|role| owned(set, role));
+    let mut items: Vec<String> = items(set).map(|(_, text)| text).chain(owned).collect();
     items.sort();
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(VERSION.as_bytes());
@@ -34,6 +36,13 @@ pub(super) fn hash(set: &PolicySet) -> [u8; 32] {
     let mut hash = [0; 32];
     hash.copy_from_slice(context.finish().as_ref());
     hash
+}
+
+/// Whose file a role stands in, where somebody owns it.
+fn owned(set: &PolicySet, role: &Role) -> Option<String> {
+    let mut files: Vec<String> = set.owners_of(role).into_iter().map(|owner| owner.files.to_string()).collect();
+    files.sort();
+    (!files.is_empty()).then(|| format!("role.{} is owned by {}\n", key(&role.name), files.join(" and ")))
 }
 
 /// The set as canonical TOML, file by file. Reading it again gives a set with the same hash.

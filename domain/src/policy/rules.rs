@@ -11,6 +11,7 @@ pub const RULES: &[(&str, &str)] = &[
     ("duplicate-file", "The set holds a file twice."),
     ("duplicate-issuer", "An issuer is defined twice, or two issuers have one URL."),
     ("duplicate-name", "Two invariants, or two cases of one file, have the same name."),
+    ("duplicate-owner", "Two owners have the same files, and one of them would hide from a reader what the other may say."),
     ("duplicate-role", "A role is defined in two places."),
     ("duration", "A time is not written as numbers with d, h, m or s."),
     ("empty-list", "A condition with an empty list, which nothing satisfies."),

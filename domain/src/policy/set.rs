@@ -274,6 +274,11 @@ impl PolicySet {
         &self.owners
     }
 
+    /// The owners of the file that a role stands in.
+    pub(super) fn owners_of(&self, role: &Role) -> Vec<&Owner> {
+        self.owners.iter().filter(|owner| owner.files.takes_text(&role.place.file)).collect()
+    }
+
     pub fn cases(&self) -> &[Case] {
         &self.cases
     }

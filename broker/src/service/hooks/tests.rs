@@ -242,5 +242,8 @@ fn a_body_is_read_only_after_what_could_prove_it() {
     let signing = Secret::from("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3");
     let signed = |proof: &str| gitlab.may_prove(&signing, &Shown::from([("webhook-signature", proof)]));
     assert!(signed("v0,x v1,AAAA") && !signed("") && !signed(SECRET_TEXT));
-    assert!(!gitlab.may_prove(&signing, &Shown::from([("x-gitlab-token", signing.expose().as_str())])), "what signs is not shown");
+    assert!(
+        !gitlab.may_prove(&signing, &Shown::from([("x-gitlab-token", signing.expose().as_str())])),
+        "what signs is not shown"
+    );
 }

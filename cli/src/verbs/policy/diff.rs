@@ -269,7 +269,7 @@ mod tests {
 
     #[test]
     fn says_so_when_nothing_moves() {
-        let (text, page) = shown(&set("", "10m"), &set("ref_type = { present = true }", "10m"));
+        let (text, page) = shown(&set("", "10m"), &set("run_id = { present = true }", "10m"));
         assert_eq!(text, "no token's outcome changes\n");
         assert_eq!(page, "### Policy: no token's outcome changes\n\n");
     }

@@ -23,7 +23,14 @@ impl<'a> Known<'a> {
 
     /// Whether a token can obey the relation and satisfy the conditions.
     pub(super) fn allows(self, relation: &Relation) -> bool {
-        !relation.when.iter().all(|test| self.must(test)) || relation.then.iter().all(|test| self.can(test))
+        !relation.when.iter().all(|test| self.must(test)) || relation.then.iter().all(|test| self.can(test) || self.lacks(test))
+    }
+
+    /// Whether a claim that the test compares must be missing.
+    fn lacks(self, test: &Test) -> bool {
+        let other = if let Is::SameAs(other) = test.is { other } else { test.claim };
+        let absent = |claim| self.condition(claim).is_some_and(|it| it.pattern == Pattern::Absent);
+        absent(test.claim) || absent(other)
     }
 
     /// Whether a token that satisfies the conditions can pass one of the alternatives.

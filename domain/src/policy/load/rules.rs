@@ -126,6 +126,13 @@ pub(super) fn owners(parts: &Parts, report: &dyn Fn(Problem)) {
     if parts.owners.is_empty() {
         return;
     }
+    for (at, owner) in parts.owners.iter().enumerate() {
+        if let Some(first) = parts.owners.iter().take(at).find(|first| first.files == owner.files) {
+            let message = format!("the files {} have an owner already", owner.files);
+            let help = format!("say all that it may in one place, {}:{}", first.place.file, first.place.line);
+            report(Problem::at(&owner.place, "duplicate-owner", message).help(help));
+        }
+    }
     let of = |place: &Place| parts.owners.iter().filter(|owner| owner.files.takes_text(&place.file)).collect::<Vec<_>>();
     let beyond = |place: &Place, what: String| {
         let owner = of(place).into_iter().next();

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::budget::Budget;
 use super::domains::Domains;
 use super::gives::{Difference, differences};
-use super::solver::{Choice, Lit, Solver, State};
+use super::language::TooLarge;
+use super::solver::{Choice, Lit, Model, Solver, State};
 use super::tokens::{Tokens, Unclear};
 use super::witness::{Change, allowed, token, verified};
 use crate::claims::Claims;
@@ -81,10 +83,14 @@ impl Diff {
 
 /// Compares two sets.
 pub fn diff(old: &PolicySet, new: &PolicySet) -> Diff {
+    diff_within(Budget::ALL, old, new)
+}
+
+pub(super) fn diff_within(mut work: u64, old: &PolicySet, new: &PolicySet) -> Diff {
     let mut diff = Diff { moved: Vec::new(), differences: differences(old, new), undecided: Vec::new() };
     for (after, before, now) in [(new, old, Now::Allowed), (old, new, Now::Denied)] {
         for issuer in after.issuers().iter().filter(|issuer| issuer.enabled) {
-            gained(&Side { after, before, issuer, now }, &mut diff);
+            work = gained(&Side { after, before, issuer, now }, &mut diff, work);
         }
     }
     diff.moved.sort_by(|a, b| (&a.role, &a.issuer, a.now as u8, a.row).cmp(&(&b.role, &b.issuer, b.now as u8, b.row)));
@@ -107,24 +113,28 @@ struct Suspect<'s> {
     others: Vec<&'s Row>,
 }
 
-fn gained(side: &Side<'_>, diff: &mut Diff) {
+/// What may be spent is given, and what is left of it told.
+fn gained(side: &Side<'_>, diff: &mut Diff, work: u64) -> u64 {
     let twin = side.twin();
     let suspects: Vec<Suspect<'_>> = side.after.roles().iter().filter_map(|role| side.suspect(role, twin)).collect();
     if suspects.is_empty() {
-        return;
+        return work;
     }
     let mut unanswered = |role: &Role, unclear: &Unclear| {
         let (role, issuer) = (role.name.clone(), side.issuer.name.clone());
         diff.undecided.push(Unanswered { role, issuer, reason: unclear.to_string() });
     };
-    let mut domains = Domains::default();
+    let mut domains = Domains::new(work);
     let lacking: Vec<Condition> = twin.map_or_else(Vec::new, |twin| side.lacking(twin));
     let rows = suspects.iter().flat_map(|suspect| suspect.rows.iter().map(|(_, row)| *row).chain(suspect.others.iter().copied()));
     let conditions = rows.flat_map(|row| &row.conditions).chain(&lacking);
     let other = twin.map(|twin| twin.kind.as_ref());
     let tokens = match Tokens::new(side.issuer, other, conditions, &mut domains) {
         Ok(tokens) => tokens,
-        Err(unclear) => return suspects.iter().for_each(|suspect| unanswered(suspect.role, &unclear)),
+        Err(unclear) => {
+            suspects.iter().for_each(|suspect| unanswered(suspect.role, &unclear));
+            return domains.budget.left();
+        }
     };
     for suspect in &suspects {
         for (at, row) in &suspect.rows {
@@ -134,6 +144,7 @@ fn gained(side: &Side<'_>, diff: &mut Diff) {
             }
         }
     }
+    domains.budget.left()
 }
 
 impl<'s> Side<'s> {
@@ -192,22 +203,18 @@ impl<'s> Side<'s> {
         if !solver.assert(&mut state, &facts)? || !solver.choose(&mut state, &spared)? {
             return Ok(None);
         }
-        let mut model = None;
-        let attempts: Vec<(Option<Lit>, &[Choice])> =
-            std::iter::once((None, refused.as_slice())).chain(lacking.iter().map(|fact| (Some(*fact), &[][..]))).collect();
-        for (fact, choices) in attempts {
-            let mut trial: State = state.clone();
-            let sound = solver.assert(&mut trial, fact.as_slice())? && solver.choose(&mut trial, choices)?;
-            model = if sound { solver.solve(trial)? } else { None };
-            if model.is_some() {
-                break;
-            }
-        }
-        let Some(model) = model else { return Ok(None) };
         let role = &suspect.role.name;
         let shows = |claims: &Claims| has(self.after, self.issuer, role, claims) && !self.had(role, claims);
-        let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
-        let (claims, changes) = token(tokens, &model, domains, &shows).ok_or_else(refuted)?;
+        // The sample with what the row asks for is such a token more often than not; only else is there much to search.
+        let guess = Model { domains: state.domains.clone(), texts: Vec::new() };
+        let (claims, changes) = match token(tokens, &guess, solver.domains, &shows) {
+            Some(guessed) => guessed,
+            None => {
+                let Some(model) = search(&mut solver, &state, &refused, &lacking)? else { return Ok(None) };
+                let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
+                token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
+            }
+        };
         let because = self.because(role, &claims);
         let (role, issuer, place) = (role.clone(), self.issuer.name.clone(), row.place.clone());
         Ok(Some(Moved { role, issuer, now: self.now, row: at, place, because, changes, claims }))
@@ -252,6 +259,21 @@ impl<'s> Side<'s> {
             None => format!("{when} the role {has} no row for this issuer"),
         }
     }
+}
+
+/// A token that all rows of the other set refuse, or that lacks a claim without which that set believes none.
+fn search(solver: &mut Solver<'_>, state: &State, refused: &[Choice], lacking: &[Lit]) -> Result<Option<Model>, TooLarge> {
+    let attempts = std::iter::once((None, refused)).chain(lacking.iter().map(|fact| (Some(*fact), &[][..])));
+    for (fact, choices) in attempts {
+        let mut trial = state.clone();
+        if solver.assert(&mut trial, fact.as_slice())?
+            && solver.choose(&mut trial, choices)?
+            && let Some(model) = solver.solve(trial)?
+        {
+            return Ok(Some(model));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether the set hands the role to the token.

@@ -1,12 +1,14 @@
 //! What one claim can still be, when some things are known to hold of it and others not to.
 //!
-//! A domain is a set of facts, each an atom with a sign. Domains are kept once each and known by number, so that a proof over
-//! a thousand roles asks each question about a claim once.
+//! A domain is a set of facts, each an atom with a sign. Domains are known by number, and what was found out of one is kept, so
+//! that a proof over a thousand roles asks each question about a claim once. [`values`](super::values) finds out.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::language::{Automaton, Texts, TooLarge, shortest};
+use super::budget::Budget;
+use super::language::{Texts, TooLarge};
+use super::values::Automata;
 use crate::claims::Json;
 use crate::issuers::issuer::Type;
 
@@ -16,6 +18,8 @@ pub(super) enum Atom {
     Present,
     /// A text of this set.
     Text(Texts),
+    /// A text, and none of this set.
+    Beyond(Texts),
     /// A list of texts, of which one lies in this set.
     Element(Texts),
     Ints(Vec<i64>),
@@ -35,12 +39,12 @@ pub(super) struct Shape {
     pub(super) longest: usize,
 }
 
+/// A domain is another one with one fact more, so that what many of them share is held once.
 #[derive(Debug)]
 struct Domain {
     shape: Shape,
-    /// Sorted.
-    facts: Vec<Fact>,
-    known: Option<Known>,
+    narrows: Option<(DomainId, Fact)>,
+    known: Option<Result<Known, TooLarge>>,
 }
 
 /// What a domain holds.
@@ -49,230 +53,197 @@ pub(super) struct Known {
     /// The claim may be missing.
     pub(super) absent: bool,
     /// One of its possible values.
-    pub(super) value: Option<Json>,
+    pub(super) value: Option<Rc<Json>>,
 }
 
 /// All domains of a proof.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Domains {
-    atoms: Vec<Atom>,
-    atom_index: HashMap<Atom, AtomId>,
-    automata: HashMap<AtomId, Rc<Automaton>>,
-    plain: Option<Rc<Automaton>>,
+    atoms: Vec<Rc<Atom>>,
+    atom_index: HashMap<Rc<Atom>, AtomId>,
+    pub(super) automata: Automata,
     known: Vec<Domain>,
-    index: HashMap<(Shape, Vec<Fact>), DomainId>,
+    whole: HashMap<Shape, DomainId>,
     narrowed: HashMap<(DomainId, Fact), DomainId>,
+    pub(super) budget: Budget,
 }
 
 impl Domains {
+    /// Bytes for which a domain counts, with its place in the index.
+    const BYTES: usize = 192;
+
+    /// What may be spent on all that is asked of them.
+    pub(super) fn new(work: u64) -> Self {
+        let mut budget = Budget::new(work);
+        budget.ask();
+        Self {
+            atoms: Vec::new(),
+            atom_index: HashMap::new(),
+            automata: Automata::default(),
+            known: Vec::new(),
+            whole: HashMap::new(),
+            narrowed: HashMap::new(),
+            budget,
+        }
+    }
+
     pub(super) fn atom(&mut self, atom: Atom) -> AtomId {
         if let Some(id) = self.atom_index.get(&atom) {
             return *id;
         }
-        let id = self.atoms.len();
-        self.atoms.push(atom.clone());
+        let (id, atom) = (self.atoms.len(), Rc::new(atom));
+        self.atoms.push(Rc::clone(&atom));
         self.atom_index.insert(atom, id);
         id
     }
 
-    pub(super) fn domain(&mut self, shape: Shape, mut facts: Vec<Fact>) -> DomainId {
-        facts.sort_unstable();
-        facts.dedup();
-        if let Some(id) = self.index.get(&(shape, facts.clone())) {
-            return *id;
-        }
-        let id = self.known.len();
-        self.index.insert((shape, facts.clone()), id);
-        self.known.push(Domain { shape, facts, known: None });
-        id
+    pub(super) fn domain(&mut self, shape: Shape, facts: Vec<Fact>) -> Result<DomainId, TooLarge> {
+        let whole = match self.whole.get(&shape) {
+            Some(whole) => *whole,
+            None => {
+                let whole = self.put(Domain { shape, narrows: None, known: None })?;
+                self.whole.insert(shape, whole);
+                whole
+            }
+        };
+        facts.into_iter().try_fold(whole, |domain, fact| self.narrow(domain, fact))
+    }
+
+    fn put(&mut self, domain: Domain) -> Result<DomainId, TooLarge> {
+        self.budget.keep(Self::BYTES)?;
+        self.known.push(domain);
+        Ok(self.known.len().saturating_sub(1))
     }
 
     /// The part of a domain in which the fact holds.
-    pub(super) fn narrow(&mut self, domain: DomainId, fact: Fact) -> DomainId {
+    pub(super) fn narrow(&mut self, domain: DomainId, fact: Fact) -> Result<DomainId, TooLarge> {
         if let Some(narrow) = self.narrowed.get(&(domain, fact)) {
-            return *narrow;
+            return Ok(*narrow);
         }
-        let Some((shape, mut facts)) = self.parts(domain) else { return domain };
-        facts.push(fact);
-        let narrow = self.domain(shape, facts);
+        let (shape, facts) = self.parts(domain)?;
+        let narrow =
+            if facts.contains(&fact) { domain } else { self.put(Domain { shape, narrows: Some((domain, fact)), known: None })? };
         self.narrowed.insert((domain, fact), narrow);
-        narrow
+        Ok(narrow)
     }
 
     /// What lies in both.
-    pub(super) fn meet(&mut self, one: DomainId, other: DomainId) -> DomainId {
-        let (Some((shape, mut facts)), Some((second, more))) = (self.parts(one), self.parts(other)) else { return one };
-        facts.extend(more);
-        self.domain(Shape { ty: shape.ty, longest: shape.longest.min(second.longest) }, facts)
+    pub(super) fn meet(&mut self, one: DomainId, other: DomainId) -> Result<DomainId, TooLarge> {
+        let ((shape, facts), (second, more)) = (self.parts(one)?, self.parts(other)?);
+        let both =
+            if shape.longest <= second.longest { one } else { self.domain(Shape { longest: second.longest, ..shape }, facts)? };
+        more.into_iter().try_fold(both, |both, fact| self.narrow(both, fact))
     }
 
-    fn parts(&self, domain: DomainId) -> Option<(Shape, Vec<Fact>)> {
-        self.known.get(domain).map(|domain| (domain.shape, domain.facts.clone()))
+    /// All facts, the first that was known first.
+    fn parts(&mut self, domain: DomainId) -> Result<(Shape, Vec<Fact>), TooLarge> {
+        let mut facts = Vec::new();
+        let (mut at, mut shape) = (Some(domain), None);
+        while let Some(domain) = at.and_then(|at| self.known.get(at)) {
+            shape = Some(domain.shape);
+            facts.extend(domain.narrows.map(|(_, fact)| fact));
+            at = domain.narrows.map(|(wider, _)| wider);
+        }
+        facts.reverse();
+        self.budget.spend(facts.len())?;
+        shape.map(|shape| (shape, facts)).ok_or(TooLarge)
     }
 
     pub(super) fn is_empty(&mut self, domain: DomainId) -> Result<bool, TooLarge> {
         self.known(domain).map(|known| !known.absent && known.value.is_none())
     }
 
-    /// What the domain holds; found out once.
-    pub(super) fn known(&mut self, id: DomainId) -> Result<&Known, TooLarge> {
-        if self.known.get(id).is_none_or(|domain| domain.known.is_none()) {
-            let absent = self.known.get(id).is_some_and(|domain| domain.facts.iter().all(|(_, holds)| !holds));
-            let value = self.value(id)?;
-            if let Some(domain) = self.known.get_mut(id) {
-                domain.known = Some(Known { absent, value });
-            }
+    /// Whether the fact holds of something in the domain.
+    pub(super) fn can(&mut self, domain: DomainId, fact: Fact) -> Result<bool, TooLarge> {
+        self.budget.spend(4)?;
+        // What was found before answers most questions.
+        let known = self.known(domain)?;
+        let value = known.value.as_deref().is_some_and(|value| self.is_true(fact, Some(value)));
+        if value || (known.absent && !fact.1) {
+            return Ok(true);
         }
-        self.known.get(id).and_then(|domain| domain.known.as_ref()).ok_or(TooLarge)
+        let narrow = self.narrow(domain, fact)?;
+        self.is_empty(narrow).map(|empty| !empty)
     }
 
-    fn value(&mut self, id: DomainId) -> Result<Option<Json>, TooLarge> {
-        let Some((shape, facts)) = self.parts(id) else { return Ok(None) };
-        let atoms: Vec<(Atom, bool)> =
-            facts.iter().filter_map(|(atom, holds)| Some((self.atoms.get(*atom)?.clone(), *holds))).collect();
-        if atoms.iter().any(|(atom, holds)| if *atom == Atom::Present { !holds } else { *holds && !fits(atom, shape.ty) }) {
-            return Ok(None);
+    /// What the domain holds; found out once, and so is that it would take too long.
+    pub(super) fn known(&mut self, id: DomainId) -> Result<Known, TooLarge> {
+        if let Some(known) = self.known.get(id).and_then(|domain| domain.known.clone()) {
+            return known;
         }
-        match shape.ty {
-            Type::String => Ok(self.texts(id, 1, &[])?.into_iter().next().map(Json::String)),
-            Type::Strings => self.list(shape, &facts),
-            Type::Object => Ok(Some(Json::Object(crate::claims::Object::default()))),
-            Type::Boolean => Ok([false, true].into_iter().map(Json::Bool).find(|value| all_hold(&atoms, value))),
-            Type::Integer => {
-                let named = atoms.iter().filter_map(|(atom, _)| if let Atom::Ints(ints) = atom { Some(ints) } else { None });
-                let named: Vec<i64> = named.flatten().copied().collect();
-                // One more than there are names: some small number bears none of them.
-                let small = 1..=i64::try_from(named.len()).unwrap_or(i64::MAX).saturating_add(1);
-                Ok(named.iter().copied().chain(small).map(Json::Int).find(|value| all_hold(&atoms, value)))
-            }
+        let known = self.find(id);
+        if let Some(domain) = self.known.get_mut(id) {
+            domain.known = Some(known.clone());
         }
+        known
     }
 
-    /// An element for each that must be there, and none that must not.
-    fn list(&mut self, shape: Shape, facts: &[Fact]) -> Result<Option<Json>, TooLarge> {
-        let (mut wanted, mut barred) = (Vec::new(), Vec::new());
-        for (atom, holds) in facts {
-            if let Some(Atom::Element(texts)) = self.atoms.get(*atom) {
-                if *holds { wanted.push(texts.clone()) } else { barred.push(texts.clone()) }
+    fn find(&mut self, id: DomainId) -> Result<Known, TooLarge> {
+        let narrows = self.known.get(id).and_then(|domain| domain.narrows);
+        let wider = narrows.and_then(|(wider, fact)| Some((self.known.get(wider)?.known.clone()?.ok()?, fact)));
+        if let Some((wider, fact)) = wider {
+            let absent = wider.absent && !fact.1;
+            if wider.value.as_deref().is_none_or(|value| self.is_true(fact, Some(value))) {
+                return Ok(Known { absent, value: wider.value });
             }
         }
-        let barred: Vec<Fact> = barred.into_iter().map(|texts| (self.atom(Atom::Text(texts)), false)).collect();
-        let mut items: Vec<Json> = Vec::new();
-        for texts in wanted {
-            let mut facts = barred.clone();
-            facts.push((self.atom(Atom::Text(texts)), true));
-            let element = self.domain(Shape { ty: Type::String, ..shape }, facts);
-            let Some(text) = self.texts(element, 1, &[])?.into_iter().next() else { return Ok(None) };
-            let item = Json::String(text);
-            if !items.contains(&item) {
-                items.push(item);
-            }
-        }
-        Ok(Some(Json::Array(items)))
+        let (shape, facts) = self.parts(id)?;
+        let absent = facts.iter().all(|(_, holds)| !holds);
+        Ok(Known { absent, value: self.value(shape, &facts)?.map(Rc::new) })
+    }
+
+    /// The atoms of the facts.
+    pub(super) fn atoms(&self, facts: &[Fact]) -> Vec<(Rc<Atom>, bool)> {
+        facts.iter().filter_map(|(atom, holds)| Some((Rc::clone(self.atoms.get(*atom)?), *holds))).collect()
     }
 
     /// Up to `count` texts of the domain, those of `first` that lie in it before others; fewer only where there are no more.
     pub(super) fn texts(&mut self, id: DomainId, count: usize, first: &[String]) -> Result<Vec<String>, TooLarge> {
-        let Some((shape, facts)) = self.parts(id) else { return Ok(Vec::new()) };
-        let sets: Vec<(Texts, bool)> = facts
-            .iter()
-            .filter_map(|(atom, holds)| match self.atoms.get(*atom)? {
-                Atom::Text(texts) => Some((texts.clone(), *holds)),
-                _ => None,
-            })
-            .collect();
-        let words = sets.iter().filter(|(_, holds)| *holds).find_map(|(texts, _)| texts.words());
-        let likely = || sets.iter().filter(|(_, holds)| *holds).flat_map(|(texts, _)| texts.likely());
-        let candidates: Vec<String> = first
-            .iter()
-            .cloned()
-            .chain(words.map_or_else(|| likely().chain(std::iter::once("x".to_owned())).collect(), <[String]>::to_vec))
-            .collect();
-        let mut found: Vec<String> = Vec::new();
-        for text in candidates {
-            let fits = text.len() <= shape.longest
-                && !text.chars().any(char::is_control)
-                && sets.iter().all(|(texts, holds)| texts.has(&text) == *holds);
-            if found.len() < count && fits && !found.contains(&text) {
-                found.push(text);
-            }
-        }
-        // Where the words can be told one by one, these were all.
-        while found.len() < count && words.is_none() {
-            match self.other(&facts, &found, shape.longest)? {
-                Some(text) => found.push(text),
-                None => break,
-            }
-        }
-        Ok(found)
-    }
-
-    /// The shortest text that is none of `found`.
-    fn other(&mut self, facts: &[Fact], found: &[String], longest: usize) -> Result<Option<String>, TooLarge> {
-        let mut sets: Vec<(Rc<Automaton>, bool)> = vec![(self.plain()?, true)];
-        if !found.is_empty() {
-            sets.push((Rc::new(Automaton::of(&Texts::Words { words: found.to_vec(), fold: false })?), false));
-        }
-        for (atom, holds) in facts {
-            if let Some(automaton) = self.automaton(*atom)? {
-                sets.push((automaton, *holds));
-            }
-        }
-        let sets: Vec<(&Automaton, bool)> = sets.iter().map(|(set, holds)| (set.as_ref(), *holds)).collect();
-        shortest(&sets, longest)
-    }
-
-    fn plain(&mut self) -> Result<Rc<Automaton>, TooLarge> {
-        if self.plain.is_none() {
-            self.plain = Some(Rc::new(Automaton::plain()?));
-        }
-        self.plain.clone().ok_or(TooLarge)
-    }
-
-    fn automaton(&mut self, atom: AtomId) -> Result<Option<Rc<Automaton>>, TooLarge> {
-        if let Some(automaton) = self.automata.get(&atom) {
-            return Ok(Some(Rc::clone(automaton)));
-        }
-        let Some(Atom::Text(texts)) = self.atoms.get(atom) else { return Ok(None) };
-        let automaton = Rc::new(Automaton::of(texts)?);
-        self.automata.insert(atom, Rc::clone(&automaton));
-        Ok(Some(automaton))
+        let (shape, facts) = self.parts(id)?;
+        self.some_texts(shape, &facts, count, first)
     }
 
     /// Whether a fact is true of a value, or of a claim that is missing.
     pub(super) fn is_true(&self, fact: Fact, value: Option<&Json>) -> bool {
-        self.atoms.get(fact.0).is_some_and(|atom| value.is_some_and(|value| holds(atom, value)) == fact.1)
+        self.atoms.get(fact.0).is_some_and(|atom| value.is_some_and(|value| atom.holds(value)) == fact.1)
     }
 
     /// Whether a value, or that the claim is missing, lies in the domain.
     pub(super) fn has(&self, id: DomainId, value: Option<&Json>) -> bool {
-        self.known.get(id).is_some_and(|domain| domain.facts.iter().all(|fact| self.is_true(*fact, value)))
+        let (mut at, mut seen) = (Some(id), false);
+        while let Some(domain) = at.and_then(|at| self.known.get(at)) {
+            seen = true;
+            if domain.narrows.is_some_and(|(_, fact)| !self.is_true(fact, value)) {
+                return false;
+            }
+            at = domain.narrows.map(|(wider, _)| wider);
+        }
+        seen
     }
 }
 
-/// Whether values of the type can satisfy the atom at all.
-const fn fits(atom: &Atom, ty: Type) -> bool {
-    match atom {
-        Atom::Present => true,
-        Atom::Text(_) => matches!(ty, Type::String),
-        Atom::Element(_) => matches!(ty, Type::Strings),
-        Atom::Ints(_) => matches!(ty, Type::Integer),
-        Atom::Bools(_) => matches!(ty, Type::Boolean),
+impl Atom {
+    /// Whether values of the type can satisfy the atom at all.
+    pub(super) const fn fits(&self, ty: Type) -> bool {
+        match self {
+            Self::Present => true,
+            Self::Text(_) | Self::Beyond(_) => matches!(ty, Type::String),
+            Self::Element(_) => matches!(ty, Type::Strings),
+            Self::Ints(_) => matches!(ty, Type::Integer),
+            Self::Bools(_) => matches!(ty, Type::Boolean),
+        }
     }
-}
 
-fn all_hold(atoms: &[(Atom, bool)], value: &Json) -> bool {
-    atoms.iter().all(|(atom, wanted)| holds(atom, value) == *wanted)
-}
-
-fn holds(atom: &Atom, value: &Json) -> bool {
-    match (atom, value) {
-        (_, Json::Null) => false,
-        (Atom::Present, _) => true,
-        (Atom::Text(texts), Json::String(text)) => texts.has(text),
-        (Atom::Element(texts), Json::Array(items)) => items.iter().filter_map(Json::as_str).any(|text| texts.has(text)),
-        (Atom::Ints(ints), Json::Int(number)) => ints.contains(number),
-        (Atom::Bools(bools), Json::Bool(value)) => bools.contains(value),
-        _ => false,
+    pub(super) fn holds(&self, value: &Json) -> bool {
+        match (self, value) {
+            (_, Json::Null) => false,
+            (Self::Present, _) => true,
+            (Self::Text(texts), Json::String(text)) => texts.has(text),
+            (Self::Beyond(texts), Json::String(text)) => !texts.has(text),
+            (Self::Element(texts), Json::Array(items)) => items.iter().filter_map(Json::as_str).any(|text| texts.has(text)),
+            (Self::Ints(ints), Json::Int(number)) => ints.contains(number),
+            (Self::Bools(bools), Json::Bool(value)) => bools.contains(value),
+            _ => false,
+        }
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::owners;
 use crate::policy::duration;
-use crate::policy::set::{Bound, Credential, Invariant, Issuer, Owner, PolicySet, Role};
+use crate::policy::set::{Bound, Credential, Invariant, Issuer, PolicySet, Role};
 
 /// One thing that is said differently.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -31,8 +32,7 @@ pub(super) fn differences(old: &PolicySet, new: &PolicySet) -> Vec<Difference> {
     paired("issuer", old.issuers(), new.issuers(), |issuer| issuer.url.clone(), whom, issuer, &mut out);
     let said = |invariant: &Invariant| Some(says(invariant));
     paired("invariant", old.invariants(), new.invariants(), |invariant| invariant.name.clone(), said, invariant, &mut out);
-    let may = |owner: &Owner| Some(reach(owner));
-    paired("owner", old.owners(), new.owners(), |owner| owner.files.to_string(), may, owner, &mut out);
+    owners::differences(old, new, &mut out);
     out
 }
 
@@ -47,7 +47,7 @@ fn paired<T>(
     out: &mut Vec<Difference>,
 ) {
     // Without a guard everything is wider; without an issuer or a role nothing is.
-    let guards = matches!(kind, "invariant" | "owner");
+    let guards = kind == "invariant";
     let names: BTreeSet<String> = old.iter().chain(new).map(&name).collect();
     for of in names {
         let (was, is) = (bearing(old, &name, &of, &whole), bearing(new, &name, &of, &whole));
@@ -177,16 +177,4 @@ fn says(invariant: &Invariant) -> String {
 
 fn invariant(old: &Invariant, new: &Invariant, out: Tell<'_>) {
     tell(out, "", says(old), says(new), true);
-}
-
-fn reach(owner: &Owner) -> String {
-    let roles = owner.roles.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
-    let list = |items: &BTreeSet<String>| items.iter().cloned().collect::<Vec<_>>().join(", ");
-    let kv: Vec<&str> = owner.kv.iter().map(crate::policy::Glob::as_str).collect();
-    let (connections, accounts) = (list(&owner.connections), list(&owner.aws_accounts));
-    format!("roles {roles}; connections {connections}; kv {}; aws_accounts {accounts}", kv.join(", "))
-}
-
-fn owner(old: &Owner, new: &Owner, out: Tell<'_>) {
-    tell(out, "", reach(old), reach(new), true);
 }

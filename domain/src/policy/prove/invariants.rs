@@ -5,10 +5,12 @@ use std::rc::Rc;
 
 use serde::Serialize;
 
+use super::budget::Budget;
 use super::domains::{Atom, Domains};
+use super::facts::negated;
 use super::language::Texts;
 use super::solver::{Choice, Lit, Model, Solver, State};
-use super::tokens::{Tokens, Unclear, negated};
+use super::tokens::{Tokens, Unclear};
 use super::witness::{Change, allowed, token};
 use crate::claims::Claims;
 use crate::policy::problem::{Place, Problem};
@@ -113,12 +115,13 @@ const SHOWN: usize = 16;
 /// Decides every invariant of the set, in the order of their names.
 pub fn prove(set: &PolicySet) -> Vec<Proof> {
     let mut outcomes: HashMap<&str, Outcome> = HashMap::new();
+    let mut work = Budget::ALL;
     for issuer in set.issuers() {
         let invariants: Vec<&Invariant> = set.invariants().iter().filter(|invariant| invariant.issuer == issuer.name).collect();
         if invariants.is_empty() {
             continue;
         }
-        let mut domains = Domains::default();
+        let mut domains = Domains::new(work);
         let prover = Prover::new(set, issuer, &invariants, &mut domains);
         for invariant in invariants {
             let outcome = match &prover {
@@ -127,6 +130,7 @@ pub fn prove(set: &PolicySet) -> Vec<Proof> {
             };
             outcomes.insert(&invariant.name, outcome);
         }
+        work = domains.budget.left();
     }
     let missing = || Outcome::Undecided { reason: "its issuer is not in the set".to_owned() };
     let proof = |invariant: &Invariant| Proof {
@@ -284,6 +288,7 @@ fn because(invariant: &Invariant, issuer: &Issuer, role: &Role, row: usize, clai
     let broken = invariant.conditions.iter().filter(|condition| invariant.bound == Bound::Never || !condition.holds(claims));
     let asked = broken.map(|condition| match taken.conditions.iter().find(|own| own.claim == condition.claim) {
         Some(own) => format!("asks for {} = {}", own.claim, own.pattern),
+        None if claims.get(&condition.claim).is_none() => format!("does not ask for {}, which a token may lack", condition.claim),
         None => format!("does not ask for {}", condition.claim),
     });
     let waived = issuer.kind.vetoes().iter().filter(|veto| taken.waive.contains_key(veto.name) && veto.strikes(claims));

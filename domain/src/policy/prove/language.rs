@@ -10,11 +10,11 @@ use regex_automata::dfa::{Automaton as _, StartKind, dense};
 use regex_automata::util::primitives::StateID;
 use regex_automata::util::start;
 
+use super::budget::Budget;
 use crate::policy::glob::Glob;
 
 /// More states than that, and the question counts as too large to be answered.
 const MOST_STATES: usize = 1 << 17;
-const MOST_BYTES: usize = 16 << 20;
 
 /// A question that would take too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,6 +57,15 @@ impl Texts {
             Self::Digits => (1..=20).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()),
             Self::Full => !text.is_empty(),
             Self::Any => true,
+        }
+    }
+
+    /// About what it costs to ask [`Texts::has`].
+    pub(super) fn effort(&self) -> usize {
+        match self {
+            Self::Words { words, .. } => words.len().saturating_mul(2),
+            Self::Glob { glob, .. } => glob.as_str().len().saturating_mul(4),
+            Self::Begins { .. } | Self::Digits | Self::Full | Self::Any => 4,
         }
     }
 
@@ -136,6 +145,13 @@ pub(super) struct Automaton {
 }
 
 impl Automaton {
+    /// A larger one is not compiled.
+    pub(super) const MOST_BYTES: usize = 16 << 20;
+
+    pub(super) fn bytes(&self) -> usize {
+        self.dfa.memory_usage()
+    }
+
     pub(super) fn of(texts: &Texts) -> Result<Self, TooLarge> {
         Self::compile(&texts.expression())
     }
@@ -150,8 +166,8 @@ impl Automaton {
             .match_kind(regex_automata::MatchKind::All)
             .start_kind(StartKind::Anchored)
             .accelerate(false)
-            .dfa_size_limit(Some(MOST_BYTES))
-            .determinize_size_limit(Some(MOST_BYTES));
+            .dfa_size_limit(Some(Self::MOST_BYTES))
+            .determinize_size_limit(Some(Self::MOST_BYTES));
         let dfa = dense::Builder::new().configure(config).build(expression).map_err(|_| TooLarge)?;
         let start = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).map_err(|_| TooLarge)?;
         Ok(Self { dfa, start })
@@ -169,7 +185,7 @@ fn readable() -> impl Iterator<Item = u8> {
 }
 
 /// The shortest text that lies in every set marked `true` and in no set marked `false`, of at most `longest` bytes.
-pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Option<String>, TooLarge> {
+pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize, budget: &mut Budget) -> Result<Option<String>, TooLarge> {
     // Bytes that no automaton tells apart lead to the same places, so one of them stands for all.
     let mut alphabet: Vec<u8> = Vec::new();
     let mut classes = HashSet::new();
@@ -195,6 +211,7 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Op
         if depth >= longest {
             return Ok(None);
         }
+        budget.spend(alphabet.len().saturating_mul(sets.len().saturating_add(8)).saturating_mul(4))?;
         for byte in &alphabet {
             let next: Vec<StateID> =
                 sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();

@@ -53,18 +53,16 @@ pub(super) struct Solver<'d> {
     pub(super) domains: &'d mut Domains,
     /// A text, whichever.
     any: AtomId,
-    /// Choices that may still be tried.
-    tries: usize,
     /// By claim: texts to try before others.
     first: &'d [Vec<String>],
 }
 
 impl<'d> Solver<'d> {
-    const TRIES: usize = 20_000;
-
+    /// Begins a question.
     pub(super) fn new(domains: &'d mut Domains, first: &'d [Vec<String>]) -> Self {
         let any = domains.atom(Atom::Text(Texts::Any));
-        Self { domains, any, tries: Self::TRIES, first }
+        domains.budget.ask();
+        Self { domains, any, first }
     }
 
     /// Adds facts; `false` when they contradict what is known.
@@ -88,13 +86,13 @@ impl<'d> Solver<'d> {
 
     fn narrow(&mut self, state: &mut State, var: Var, fact: (AtomId, bool)) -> Result<bool, TooLarge> {
         let Some(domain) = state.domains.get_mut(var) else { return Ok(false) };
-        *domain = self.domains.narrow(*domain, fact);
+        *domain = self.domains.narrow(*domain, fact)?;
         self.domains.is_empty(*domain).map(|empty| !empty)
     }
 
     fn can_meet(&mut self, state: &State, a: Var, b: Var) -> Result<bool, TooLarge> {
         let (Some(one), Some(other)) = (state.domains.get(a), state.domains.get(b)) else { return Ok(false) };
-        let both = self.domains.meet(*one, *other);
+        let both = self.domains.meet(*one, *other)?;
         self.domains.is_empty(both).map(|empty| !empty)
     }
 
@@ -147,13 +145,11 @@ impl<'d> Solver<'d> {
             match *fact {
                 Lit::Is { var, atom, holds } => {
                     let Some(domain) = state.domains.get(var).copied() else { return Ok(Standing::Impossible) };
-                    let without = self.domains.narrow(domain, (atom, !holds));
-                    if self.domains.is_empty(without)? {
+                    if !self.domains.can(domain, (atom, !holds))? {
                         continue;
                     }
                     all_hold = false;
-                    let within = self.domains.narrow(domain, (atom, holds));
-                    if self.domains.is_empty(within)? {
+                    if !self.domains.can(domain, (atom, holds))? {
                         return Ok(Standing::Impossible);
                     }
                 }
@@ -181,7 +177,7 @@ impl<'d> Solver<'d> {
 
     /// A way to satisfy everything, or that there is none.
     pub(super) fn solve(&mut self, mut state: State) -> Result<Option<Model>, TooLarge> {
-        self.tries = self.tries.checked_sub(1).ok_or(TooLarge)?;
+        self.domains.budget.spend(100 + state.domains.len() + 8 * state.open.len())?;
         if state.impossible || !self.propagate(&mut state)? {
             return Ok(None);
         }
@@ -225,7 +221,7 @@ impl<'d> Solver<'d> {
             let members: Vec<Var> = (0..class.len()).filter(|var| of(*var) == name).collect();
             let mut both: Option<DomainId> = None;
             for domain in members.iter().filter_map(|var| state.domains.get(*var).copied()) {
-                both = Some(both.map_or(domain, |both| self.domains.meet(both, domain)));
+                both = Some(both.map_or(Ok(domain), |both| self.domains.meet(both, domain))?);
             }
             let first: Vec<String> = members.iter().filter_map(|var| self.first.get(*var)).flatten().cloned().collect();
             // One text more than there are others to differ from is always enough.

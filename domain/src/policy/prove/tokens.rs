@@ -1,18 +1,19 @@
 //! All tokens of one issuer, as a proof sees them: the claims of its schema and what real tokens obey.
 //!
-//! A claim is missing only where the schema calls it optional and nothing requires it; a value has the schema's type, since the
-//! verifier refuses a token in which it has another. The issuer's relations hold.
+//! A claim may be missing unless the verifier requires it, whatever the schema says of real tokens; a value has the schema's type,
+//! since the verifier refuses a token in which it has another. The issuer's relations hold among the claims that are there.
 
 use std::collections::HashMap;
 use std::rc::Rc;
 
 use super::domains::{Atom, Domains, Shape};
+use super::facts::{atom, facts, heeded, negated};
 use super::language::{Texts, TooLarge};
 use super::solver::{Choice, Lit, Solver, State, Var};
 use crate::claims::{Claims, Json};
-use crate::issuers::issuer::{Kind, Presence, REGISTERED, Type, Veto};
+use crate::issuers::issuer::{Kind, REGISTERED, Type, Veto};
 use crate::issuers::rule::{Is, Test};
-use crate::policy::pattern::{Condition, Pattern, Value};
+use crate::policy::pattern::{Condition, Value};
 use crate::policy::set::{Issuer, Row};
 
 /// The longest text that the verifier reads in a token, in `sub`, and in the claim that tells tokens apart.
@@ -42,7 +43,8 @@ pub(super) struct Variable {
     /// The name, or a JSON pointer.
     pub(super) name: String,
     shape: Shape,
-    presence: Presence,
+    /// The verifier refuses a token without it.
+    required: bool,
 }
 
 /// The tokens of one issuer.
@@ -79,7 +81,6 @@ impl<'s> Tokens<'s> {
             first: Vec::new(),
             all: State::default(),
         };
-        let always = kind.claims().iter().filter(|claim| claim.presence == Presence::Always).map(|claim| claim.name.to_string());
         let required = kind.required().iter().map(ToString::to_string);
         let tests = kind.relations().iter().flat_map(|relation| relation.when.iter().chain(relation.then));
         let tests = tests.chain(kind.vetoes().iter().flat_map(|veto| veto.passes.iter().copied().flatten()));
@@ -87,8 +88,7 @@ impl<'s> Tokens<'s> {
             let other = if let Is::SameAs(other) = test.is { Some(other) } else { None };
             [Some(test.claim), other].into_iter().flatten().map(str::to_owned)
         });
-        let carried =
-            always.chain(required).chain(std::iter::once("sub".to_owned())).chain(kind.replay_claim().map(str::to_owned));
+        let carried = required.chain(std::iter::once("sub".to_owned())).chain(kind.replay_claim().map(str::to_owned));
         let settled = |name: &String| kind.claim(name).is_none() && tokens.sample.get(name).is_some();
         let names: Vec<String> = carried.filter(|name| !settled(name)).chain(ruled).collect();
         for condition in named {
@@ -113,31 +113,25 @@ impl<'s> Tokens<'s> {
         let kind = &self.issuer.kind;
         let registered = REGISTERED.iter().find(|(known, _)| *known == name).map(|(_, ty)| *ty);
         let other = self.other.and_then(|other| other.claim(name)).map(|claim| claim.ty);
-        let unknown = (other.or(registered).unwrap_or(Type::String), Presence::Optional);
-        let (mut ty, mut presence) = kind.claim(name).map_or(unknown, |claim| (claim.ty, claim.presence));
+        let known = kind.claim(name).map(|claim| claim.ty);
+        let mut ty = known.or(other).or(registered).unwrap_or(Type::String);
+        let mut required = kind.required().iter().any(|required| **required == *name);
         let mut longest = LONGEST;
         for (special, bytes) in [(Some("sub"), LONGEST_SUB), (kind.replay_claim(), LONGEST_ID)] {
             if special.is_some_and(|special| steps(special).join("\u{0}") == place) {
-                (presence, longest) = (Presence::Always, bytes);
-                if kind.claim(name).is_none() {
-                    ty = Type::String;
-                }
+                (required, longest) = (true, bytes);
+                ty = known.unwrap_or(Type::String);
             }
-        }
-        if kind.required().iter().any(|required| **required == *name) {
-            presence = Presence::Always;
         }
         if let Some(var) = self.index.get(&place) {
             let two_ways = self.two_ways(name);
             let known = self.variables.get_mut(*var).filter(|known| known.shape.ty == ty).ok_or(two_ways)?;
-            if presence == Presence::Always {
-                known.presence = presence;
-            }
+            known.required |= required;
             return Ok(*var);
         }
         let var = self.variables.len();
         self.index.insert(place, var);
-        self.variables.push(Variable { name: name.to_owned(), shape: Shape { ty, longest }, presence });
+        self.variables.push(Variable { name: name.to_owned(), shape: Shape { ty, longest }, required });
         self.first.push(self.sample.text(name).map(preferred).unwrap_or_default());
         // What stands around a nested claim belongs to the token too, where the schema speaks of it.
         let above: Vec<String> = (1..steps(name).len()).map(|depth| pointer(&steps(name), depth)).collect();
@@ -179,22 +173,21 @@ impl<'s> Tokens<'s> {
         let (present, full) = (domains.atom(Atom::Present), domains.atom(Atom::Text(Texts::Full)));
         for variable in &self.variables {
             let mut facts = Vec::new();
-            if variable.presence == Presence::Always {
+            if variable.required {
                 facts.push((present, true));
             }
             // The verifier refuses a token whose subject or id is empty.
             if variable.shape.longest < LONGEST {
                 facts.push((full, true));
             }
-            self.all.domains.push(domains.domain(variable.shape, facts));
+            self.all.domains.push(domains.domain(variable.shape, facts)?);
         }
         for relation in self.issuer.kind.relations() {
-            let mut ways: Vec<Vec<Lit>> = Vec::new();
-            for test in relation.when {
-                ways.extend(self.fails(test, domains));
+            let fails: Vec<Vec<Lit>> = relation.when.iter().flat_map(|test| self.fails(test, domains)).collect();
+            for test in relation.then {
+                let ways = fails.iter().cloned().chain(self.heeds(test, domains)).collect();
+                choices.push(self.choice(ways, domains));
             }
-            ways.push(relation.then.iter().flat_map(|test| self.passes(test, domains)).collect());
-            choices.push(self.choice(ways, domains));
         }
         let mut all = std::mem::take(&mut self.all);
         let mut solver = Solver::new(domains, &self.first);
@@ -235,24 +228,22 @@ impl<'s> Tokens<'s> {
     /// What a test says, all of it together.
     fn passes(&self, test: &Test, domains: &mut Domains) -> Vec<Lit> {
         let var = self.var(test.claim);
-        let words = |words: &[&str]| {
-            let mut words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            words.sort();
-            Atom::Text(Texts::Words { words, fold: false })
-        };
-        let begins = |head: &str, more| Atom::Text(Texts::Begins { head: head.to_owned(), more });
-        let facts = match test.is {
-            Is::OneOf(list) => vec![(words(list), true)],
-            Is::NoneOf(list) => vec![(Atom::Text(Texts::Any), true), (words(list), false)],
-            Is::Begins(head) => vec![(begins(head, true), true)],
-            Is::BeginsNot(head) => vec![(Atom::Text(Texts::Any), true), (begins(head, false), false)],
-            Is::Digits => vec![(Atom::Text(Texts::Digits), true)],
-            Is::Present => vec![(Atom::Present, true)],
-            Is::Absent => vec![(Atom::Present, false)],
-            Is::Flag(wanted) => vec![(Atom::Bools(vec![wanted]), true)],
-            Is::SameAs(other) => return vec![Lit::Same(var, self.var(other))],
-        };
-        facts.into_iter().map(|(atom, holds)| Lit::Is { var, atom: domains.atom(atom), holds }).collect()
+        if let Is::SameAs(other) = test.is {
+            return vec![Lit::Same(var, self.var(other))];
+        }
+        facts(test.is).into_iter().map(|(atom, holds)| Lit::Is { var, atom: domains.atom(atom), holds }).collect()
+    }
+
+    /// The ways to pass a test or to lack a claim that it compares.
+    fn heeds(&self, test: &Test, domains: &mut Domains) -> Vec<Vec<Lit>> {
+        let var = self.var(test.claim);
+        if let Is::SameAs(other) = test.is {
+            let present = domains.atom(Atom::Present);
+            let lacks = |var| vec![Lit::Is { var, atom: present, holds: false }];
+            return vec![vec![Lit::Same(var, self.var(other))], lacks(var), lacks(self.var(other))];
+        }
+        let facts = facts(test.is).into_iter().filter_map(heeded);
+        vec![facts.map(|(atom, holds)| Lit::Is { var, atom: domains.atom(atom), holds }).collect()]
     }
 
     /// The ways in which a test can fail.
@@ -296,47 +287,6 @@ impl<'s> Tokens<'s> {
             ways = ways.iter().flat_map(with).collect();
         }
         ways
-    }
-}
-
-/// What a fact becomes when it does not hold: one of these.
-pub(super) fn negated(fact: Lit, any: usize) -> Vec<Lit> {
-    match fact {
-        Lit::Is { var, atom, holds } => vec![Lit::Is { var, atom, holds: !holds }],
-        Lit::Same(a, b) | Lit::Differ(a, b) => {
-            let no_text = |var| Lit::Is { var, atom: any, holds: false };
-            let other = if matches!(fact, Lit::Same(..)) { Lit::Differ(a, b) } else { Lit::Same(a, b) };
-            vec![no_text(a), no_text(b), other]
-        }
-    }
-}
-
-/// The same as [`Condition::holds`] says of one value.
-fn atom(condition: &Condition) -> (Atom, bool) {
-    let texts = |texts: Texts| if condition.ty == Type::Strings { Atom::Element(texts) } else { Atom::Text(texts) };
-    match &condition.pattern {
-        Pattern::Present => (Atom::Present, true),
-        Pattern::Absent => (Atom::Present, false),
-        Pattern::Glob(glob) => (texts(Texts::Glob { glob: glob.clone(), fold: condition.fold }), true),
-        Pattern::OneOf(values) => match condition.ty {
-            Type::Integer => (
-                Atom::Ints(
-                    values.iter().filter_map(|value| if let Value::Int(int) = value { Some(*int) } else { None }).collect(),
-                ),
-                true,
-            ),
-            Type::Boolean => (
-                Atom::Bools(
-                    values.iter().filter_map(|value| if let Value::Bool(bool) = value { Some(*bool) } else { None }).collect(),
-                ),
-                true,
-            ),
-            Type::String | Type::Strings | Type::Object => {
-                let words =
-                    values.iter().filter_map(|value| if let Value::Text(text) = value { Some(text.clone()) } else { None });
-                (texts(Texts::Words { words: words.collect(), fold: condition.fold }), true)
-            }
-        },
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::budget::Budget;
 use super::diff::{Diff, Moved, Now, Side, Unanswered, has};
 use super::domains::Domains;
 use super::near_rows::{NearRows, Way};
@@ -59,12 +60,12 @@ pub struct Ambiguities {
 /// Whose asks without a role become ambiguous between two sets, or stop being so, where `diff` is their comparison.
 pub fn ambiguities(old: &PolicySet, new: &PolicySet, diff: &Diff) -> Ambiguities {
     let mut all = Ambiguities::default();
-    let mut tries = TRIES;
+    let (mut tries, mut work) = (TRIES, Budget::ALL);
     for (after, before, now) in [(new, old, Now::Allowed), (old, new, Now::Denied)] {
         for issuer in after.issuers() {
             let moved: Vec<&Moved> = diff.moved.iter().filter(|it| it.now == now && it.issuer == issuer.name).collect();
             if !moved.is_empty() {
-                Search::new(Side { after, before, issuer, now }, &mut tries).run(&moved, &mut all);
+                work = Search::new(Side { after, before, issuer, now }, &mut tries).run(&moved, &mut all, work);
             }
         }
     }
@@ -89,8 +90,9 @@ impl<'s, 't> Search<'s, 't> {
         Self { after: NearRows::new(side.after, side.issuer), side, twin, before, lacking, tries }
     }
 
-    fn run(mut self, moved: &[&Moved], all: &mut Ambiguities) {
-        let mut domains = Domains::default();
+    /// What of the work that was allowed is left.
+    fn run(mut self, moved: &[&Moved], all: &mut Ambiguities, work: u64) -> u64 {
+        let mut domains = Domains::new(work);
         let mut told: Vec<BTreeSet<String>> = Vec::new();
         for moved in moved {
             let row = self.side.after.role(&moved.role).and_then(|role| role.rows.get(moved.row));
@@ -99,10 +101,11 @@ impl<'s, 't> Search<'s, 't> {
                 let reason = unclear.to_string();
                 all.undecided.push(Unanswered { role: moved.role.clone(), issuer: moved.issuer.clone(), reason });
                 if matches!(unclear, Unclear::TooMany) {
-                    return;
+                    break;
                 }
             }
         }
+        domains.budget.left()
     }
 
     /// The roles beside its own that take a token of this row.

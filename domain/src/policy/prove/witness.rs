@@ -7,7 +7,6 @@ use super::domains::Domains;
 use super::solver::Model;
 use super::tokens::{Tokens, steps};
 use crate::claims::{Claims, Json};
-use crate::issuers::issuer::{Claim, Presence};
 use crate::policy::decide::{Ask, decide_role};
 use crate::policy::pattern::typed;
 use crate::policy::set::{Issuer, PolicySet};
@@ -39,11 +38,12 @@ pub(super) fn token(
         if let Some((_, text)) = model.texts.iter().find(|(of, _)| of == var) {
             claims.put(&variable.name, Json::String(text.clone()));
         } else if !domains.has(domain, held) {
-            let known = domains.known(domain).ok()?.clone();
+            let known = domains.known(domain).ok()?;
             let preferred = tokens.first.get(*var).into_iter().flatten();
             let preferred = preferred.map(|text| Json::String(text.clone())).find(|value| domains.has(domain, Some(value)));
             // Only a text can stand for a text.
-            match preferred.filter(|_| matches!(known.value, Some(Json::String(_)))).or(known.value) {
+            let value = known.value.as_deref();
+            match preferred.filter(|_| matches!(value, Some(Json::String(_)))).or_else(|| value.cloned()) {
                 Some(value) if held.is_some() || !known.absent => claims.put(&variable.name, value),
                 _ => {
                     claims.take(&variable.name);
@@ -103,11 +103,9 @@ fn changes(tokens: &Tokens<'_>, claims: &Claims) -> Vec<Change> {
     changes
 }
 
-/// Whether the issuer can have made such a token, as far as the verifier, the schema and the relations tell.
+/// Whether the issuer can have made such a token, as far as the verifier and the relations tell.
 pub(super) fn possible(issuer: &Issuer, claims: &Claims) -> bool {
-    let there = |claim: &Claim| claim.presence == Presence::Optional || claims.get(&claim.name).is_some();
-    let kind = &issuer.kind;
-    verified(issuer, claims) && kind.claims().iter().all(there) && kind.relations().iter().all(|relation| relation.holds(claims))
+    verified(issuer, claims) && issuer.kind.relations().iter().all(|relation| relation.holds(claims))
 }
 
 /// Whether the verifier believes such a token: it has what is required, and of the types that the schema tells.

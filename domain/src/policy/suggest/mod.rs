@@ -7,6 +7,8 @@ mod edit;
 mod series;
 mod usage;
 
+use std::cmp::Reverse;
+
 use serde::Serialize;
 use time::OffsetDateTime;
 
@@ -14,6 +16,7 @@ use super::check::run_cases;
 use super::load::NO_PROJECT_PIN;
 use super::pattern::{Condition, Pattern, Value};
 use super::problem::SourceFile;
+use super::prove::{Now, diff};
 use super::set::{Issuer, PolicySet, Role, Row};
 use crate::issuers::issuer::{Class, Type};
 
@@ -97,34 +100,53 @@ pub fn suggest(usage: &Usage<'_>, boldness: Boldness) -> Suggested {
             }
         }
     }
-    let files = settle(set.files(), &mut suggestions);
+    let files = settle(set, &mut suggestions);
     Suggested { suggestions, files }
 }
 
-/// Carries out what can be: the set must stay sound, and its cases must hold as they did.
-fn settle(files: &[SourceFile], suggestions: &mut [Suggestion]) -> Vec<SourceFile> {
-    let failing = failing(files).unwrap_or_default();
-    let mut edited = files.to_vec();
-    for suggestion in suggestions.iter_mut().filter(|suggestion| suggestion.left_out.is_none()) {
-        match edit::apply(&edited, &suggestion.role, suggestion.row, &suggestion.file, &suggestion.edits) {
+/// Carries out what can be: the set must stay sound, its cases must hold as they did, and nobody may come in who did not.
+fn settle(set: &PolicySet, suggestions: &mut [Suggestion]) -> Vec<SourceFile> {
+    let failing = failing(set);
+    let mut now: Option<PolicySet> = None;
+    let mut open: Vec<&mut Suggestion> = suggestions.iter_mut().filter(|suggestion| suggestion.left_out.is_none()).collect();
+    // Suggestions know rows by their number, so rows are taken out behind everything else, and the last of a role first.
+    open.sort_by_key(|suggestion| match suggestion.about {
+        About::UnusedRow => (1, Reverse(suggestion.row)),
+        About::Narrower | About::PinnedId => (0, Reverse(0)),
+    });
+    for suggestion in open {
+        match tried(now.as_ref().unwrap_or(set), suggestion, &failing) {
+            Ok(edited) => now = Some(edited),
             Err(reason) => suggestion.left_out = Some(reason),
-            Ok(tried) => match self::failing(&tried) {
-                Err(problem) => suggestion.left_out = Some(format!("with it the set cannot be loaded: {problem}")),
-                Ok(now) => match now.iter().find(|case| !failing.contains(case)) {
-                    Some(case) => suggestion.left_out = Some(format!("the case `{case}` holds it open")),
-                    None => edited = tried,
-                },
-            },
         }
     }
-    edited.into_iter().zip(files).filter(|(now, before)| now != *before).map(|(now, _)| now).collect()
+    let edited = now.as_ref().map_or(&[][..], PolicySet::files);
+    edited.iter().zip(set.files()).filter(|(now, before)| now != before).map(|(now, _)| now.clone()).collect()
 }
 
-/// The cases that fail, or the first of what stands against the set.
-fn failing(files: &[SourceFile]) -> Result<Vec<String>, String> {
-    let set =
-        PolicySet::load(files.to_vec()).map_err(|problems| problems.first().map_or_else(String::new, ToString::to_string))?;
-    Ok(run_cases(&set).into_iter().filter(|case| !case.passed).map(|case| case.name).collect())
+/// The set with one suggestion more; the error says why not.
+fn tried(set: &PolicySet, suggestion: &Suggestion, failing: &[String]) -> Result<PolicySet, String> {
+    let files = edit::apply(set.files(), &suggestion.role, suggestion.row, &suggestion.file, &suggestion.edits)?;
+    let edited = PolicySet::load(files).map_err(|problems| {
+        let problem = problems.first().map_or_else(String::new, ToString::to_string);
+        format!("with it the set cannot be loaded: {problem}")
+    })?;
+    if let Some(case) = self::failing(&edited).iter().find(|case| !failing.contains(case)) {
+        return Err(format!("the case `{case}` holds it open"));
+    }
+    let change = diff(set, &edited);
+    if !change.undecided.is_empty() {
+        return Err("whether it lets nobody in could not be decided".to_owned());
+    }
+    match change.moved.iter().find(|moved| moved.now == Now::Allowed) {
+        Some(moved) => Err(format!("it would let somebody in: {}", moved.because)),
+        None => Ok(edited),
+    }
+}
+
+/// The cases that fail.
+fn failing(set: &PolicySet) -> Vec<String> {
+    run_cases(set).into_iter().filter(|case| !case.passed).map(|case| case.name).collect()
 }
 
 fn new(about: About, role: &Role, at: usize, row: &Row, why: String) -> Suggestion {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::claims::Claims;
+use crate::policy::prove::{Now as Moved, diff};
 use crate::policy::simulate::tests::{changed, past};
 use crate::policy::simulate::{Now, now};
 use crate::policy::tests::{ISSUERS, loaded, one, starter};
@@ -37,6 +38,9 @@ fn suggested(set: &PolicySet, boldness: Boldness, decisions: &[Decision]) -> Sug
         }
     }
     let edited = loaded(files);
+    let change = diff(set, &edited);
+    let told = || change.moved.iter().map(|moved| format!("{:?}", moved.changes)).collect::<Vec<_>>();
+    assert!(change.undecided.is_empty() && change.moved.iter().all(|moved| moved.now == Moved::Denied), "{:#?}", told());
     for decision in decisions {
         let (before, after) = (now(set, decision), now(&edited, decision));
         assert!(!matches!(before, Now::Allowed { .. }) || matches!(after, Now::Allowed { .. }), "{decision:#?} is shut out");
@@ -167,6 +171,46 @@ fn unused_rows_are_told_and_taken_out_only_when_asked() {
 }
 
 #[test]
+fn a_row_that_goes_does_not_shift_the_changes_of_those_behind_it() {
+    let row = |rest: &str| format!("[[role.deploy.allow]]\nissuer = \"github\"\nrepository_id = \"637712\"\n{rest}\n");
+    let unused = |name: &str| row(&format!("ref = \"refs/heads/{name}\"\nevent_name = \"push\""));
+    let wild = row(
+        "environment = \"production\"\nref = { glob = \"refs/heads/**\" }\nevent_name = \"push\"\nwaive = { no-code-gate = \"t\" }",
+    );
+    let main = row("ref = \"refs/heads/main\"\nevent_name = [\"push\", \"schedule\"]");
+    let text = [unused("old"), wild, unused("older"), main, unused("oldest")].concat();
+    let set =
+        loaded(one(&format!("{ISSUERS}\n{text}[role.deploy.credential.secret]\nengine = \"kv\"\npath = \"shop/registry\"\n")));
+    let wild = (0..14).map(|run| job(run, |claims| claims.with("ref", "refs/heads/wild").with("environment", "production")));
+    let night = (20..34).map(|run| job(run, |claims| claims.with("event_name", "schedule")));
+    let told = suggested(&set, Boldness { drop_unused: true, ..TIMID }, &wild.chain(night).collect::<Vec<_>>());
+    assert!(told.suggestions.iter().all(|it| it.left_out.is_none()), "{:#?}", told.suggestions);
+    let edited = loaded(told.files);
+    let rows: Vec<Vec<String>> = edited.roles()[0]
+        .rows
+        .iter()
+        .map(|row| row.conditions.iter().filter(|it| it.claim != "repository_id").map(|it| it.pattern.to_string()).collect())
+        .collect();
+    let mut sorted = rows;
+    sorted.iter_mut().for_each(|row| row.sort());
+    assert_eq!(sorted, [vec!["\"production\"", "\"push\"", "\"refs/heads/wild\""], vec!["\"refs/heads/main\"", "\"schedule\""]]);
+}
+
+#[test]
+fn a_change_that_lets_somebody_in_is_not_made() {
+    let set = written("issuer = \"github\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\n");
+    let (role, row) = (&set.roles()[0], &set.roles()[0].rows[0]);
+    let with = |value: &str| {
+        let edits = vec![Edit::Replace { claim: "ref".to_owned(), value: value.to_owned() }];
+        let mut made = vec![Suggestion { edits, ..new(About::Narrower, role, 0, row, String::new()) }];
+        (settle(&set, &mut made).len(), made.remove(0).left_out)
+    };
+    assert_eq!(with("[\"refs/heads/main\"]"), (1, None));
+    let (files, why) = with("[\"refs/heads/main\", \"refs/heads/next\"]");
+    assert_eq!((files, why.as_deref()), (0, Some("it would let somebody in: before row 1 asked for ref = \"refs/heads/main\"")));
+}
+
+#[test]
 fn what_a_case_holds_open_stays_open() {
     let set = changed(
         "event_name          = [\"push\", \"workflow_dispatch\"]",
@@ -229,10 +273,14 @@ proptest! {
         events in proptest::collection::vec("push|schedule|workflow_dispatch", 10),
         ids in proptest::collection::vec("637712|5", 10),
     ) {
-        let set = written(
-            "issuer = \"github\"\nrepository = { glob = \"acme/*\" }\nref = { glob = \"refs/**\" }\n\
-             event_name = [\"push\", \"schedule\"]\nwaive = { no-project-pin = \"t\", no-code-gate = \"t\" }\n",
+        let row = |repository: &str, events: &str| format!(
+            "issuer = \"github\"\nrepository = {repository}\nref = {{ glob = \"refs/**\" }}\nevent_name = {events}\n\
+             waive = {{ no-project-pin = \"t\", no-code-gate = \"t\" }}\n",
         );
+        // One that nobody uses stands before two that share what comes.
+        let [unused, push, night] =
+            [row("\"acme/old\"", "\"push\""), row("{ glob = \"acme/*\" }", "[\"push\", \"create\"]"), row("{ glob = \"acme/s*\" }", "[\"schedule\", \"delete\"]")];
+        let set = written(&format!("{unused}[[role.deploy.allow]]\n{push}[[role.deploy.allow]]\n{night}"));
         let jobs = |refs: &[String]| -> Vec<Decision> {
             refs.iter().zip(&events).zip(&ids).enumerate().map(|(at, ((name, event), id))| {
                 job(at % 4, |claims| claims.with("ref", name.as_str()).with("event_name", event.as_str()).with("repository_id", id.as_str()))

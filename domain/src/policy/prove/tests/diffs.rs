@@ -38,14 +38,41 @@ fn what_is_only_written_otherwise_moves_nothing() {
     // Environments are compared without regard to case, and a list of one is one.
     let other = ROW.replace("\"production\"", "[\"PRODUCTION\"]");
     assert!(rows(ROW, &other).is_empty());
-    // What no real token has is no difference: protected is true or false.
-    let protected = format!("{ROW}\nref_protected = {{ present = true }}");
-    assert!(rows(ROW, &protected).outcomes_stay());
-    assert!(rows(ROW, &format!("{ROW}\nref_protected = [\"true\", \"false\"]")).outcomes_stay());
+    // What every believed token has is no difference: its runner is one of two, and nobody needs to ask that there is one.
+    assert!(rows(ROW, &format!("{ROW}\nrun_id = {{ present = true }}")).outcomes_stay());
+    assert!(rows(ROW, &format!("{ROW}\nrunner_environment = [\"github-hosted\", \"self-hosted\"]")).outcomes_stay());
     // Two rows that say together what one says.
-    let two = "[[role.deploy.allow]]\nissuer = \"github\"\nrepository_id = \"637712\"\nref = \"refs/heads/main\"\nenvironment = \"production\"\n";
-    let split = format!("{ROW}\nref_protected = \"true\"\n{two}ref_protected = \"false\"");
-    assert!(rows(ROW, &split).is_empty(), "{:?}", told(&rows(ROW, &split)));
+    let both = ROW.replace("\"production\"", "[\"production\", \"staging\"]");
+    let split = format!("{ROW}\n[[role.deploy.allow]]\nissuer = \"github\"\n{}", ROW.replace("production", "staging"));
+    assert!(rows(&both, &split).is_empty(), "{:?}", told(&rows(&both, &split)));
+}
+
+#[test]
+fn a_token_may_lack_whatever_is_not_required() {
+    // The schema says of these that every token has them; the verifier does not insist, and a row that asks does.
+    for claim in ["ref_protected", "ref_type", "repository_visibility"] {
+        for asked in ["{ present = true }", "[\"true\", \"false\", \"branch\", \"tag\", \"public\", \"private\", \"internal\"]"] {
+            let with = format!("{ROW}\n{claim} = {asked}");
+            let wider = rows(&with, ROW);
+            assert!(wider.widens() && wider.moved.len() == 1, "{claim}: {:?}", told(&wider));
+            assert_eq!(wider.moved[0].claims.get(claim), None, "{claim}");
+            assert!(
+                told(&wider)[0]
+                    .starts_with(&format!("Allowed environment=production {claim}=-: before row 1 asked for {claim} = "))
+            );
+        }
+    }
+    // A generic schema's claims are called always there unless it says otherwise; that requires none.
+    let set = |row: &str| {
+        format!(
+            "[issuer.x]\nkind = \"generic\"\nurl = \"https://x.example\"\naudience = \"https://d.example\"\nrequired = [\"sub\"]\n\
+             [issuer.x.claims]\nsub = {{ class = \"immutable\" }}\napproved_by = {{ class = \"admin\" }}\n\
+             [role.r.credential.c]\nengine = \"kv\"\npath = \"a/b\"\n\
+             [[role.r.allow]]\nissuer = \"x\"\nsub = \"a\"\n{row}\nwaive = {{ no-project-pin = \"t\", no-code-gate = \"t\" }}\n"
+        )
+    };
+    let wider = compared(&set("approved_by = { present = true }"), &set(""));
+    assert_eq!(told(&wider), ["Allowed approved_by=- sub=a: before row 1 asked for approved_by = { present = true }"]);
 }
 
 #[test]

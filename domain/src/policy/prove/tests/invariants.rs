@@ -71,9 +71,33 @@ fn relations_of_the_issuer_count() {
     let row = format!("{PIN}ref_protected = \"true\"");
     assert_eq!(shown(&row, "never = { ref_protected = \"false\" }"), []);
     assert_eq!(shown(&row, "only = { ref_protected = { present = true } }"), []);
-    // An environment's node has an environment.
-    assert_eq!(shown(&row, "never = { environment = { absent = true }, environment_node_id = { present = true } }"), []);
     assert_eq!(shown(&row, "only = { repository_id = { glob = \"*\" } }"), []);
+}
+
+#[test]
+fn a_claim_that_is_not_required_may_be_missing() {
+    let main = format!("{PIN}ref = \"refs/heads/main\"");
+    let lacking = [("ref_type".to_owned(), None)];
+    for only in ["only = { ref_type = \"branch\" }", "only = { ref_type = { present = true } }"] {
+        // A branch is of no other type, but who says that a token tells?
+        let broken = shown(&main, only);
+        assert!(broken.ends_with(&lacking), "{only}: {broken:?}");
+        assert_eq!(shown(&format!("{main}\nref_type = {{ present = true }}"), only), [], "{only}");
+    }
+    // A deployment from a commit has a ref of no type.
+    let commit = format!("{PIN}ref = \"\"\nref_type = {{ present = true }}\nwaive = {{ no-code-gate = \"t\" }}");
+    assert!(!shown(&commit, "only = { ref_type = [\"branch\", \"tag\"] }").is_empty());
+    let why = |row: &str| match &prove(&loaded(&format!(
+        "{}\n[[invariant]]\nname = \"i\"\nissuer = \"github\"\nonly = {{ ref_type = \"branch\" }}\n",
+        with_row(row)[0].text
+    )))[0]
+        .outcome
+    {
+        Outcome::Broken { counterexamples, .. } => counterexamples[0].because.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(&main), "row 1 does not ask for ref_type, which a token may lack");
+    assert_eq!(why(&format!("{PIN}ref = {{ glob = \"refs/tags/v*\" }}")), "row 1 does not ask for ref_type");
 }
 
 #[test]

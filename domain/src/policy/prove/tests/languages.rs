@@ -1,10 +1,17 @@
 use proptest::prelude::*;
 
-use super::super::language::{Automaton, Texts, shortest};
+use super::super::budget::Budget;
+use super::super::language::{Automaton, Texts, TooLarge};
 use crate::policy::glob::Glob;
 
 fn glob(pattern: &str, fold: bool) -> Option<Texts> {
     Glob::new(pattern).ok().map(|glob| Texts::Glob { glob, fold })
+}
+
+fn shortest(sets: &[(&Automaton, bool)], longest: usize) -> Result<Option<String>, TooLarge> {
+    let mut budget = Budget::new(Budget::ALL);
+    budget.ask();
+    super::super::language::shortest(sets, longest, &mut budget)
 }
 
 /// Whether an automaton takes a text: whether the set of that one text and the automaton's have one in common.

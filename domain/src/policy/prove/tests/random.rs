@@ -39,7 +39,7 @@ pub(super) enum Form {
     Object,
 }
 
-/// A claim with values that rows and tokens are made of.
+/// A claim, whether rows may ask that it is absent, and values that rows and tokens are made of.
 pub(super) type Pool = (&'static str, Form, bool, &'static [&'static str]);
 
 const T: Form = Form::Text;
@@ -53,6 +53,7 @@ const GITHUB: &[Pool] = &[
     ("runner_environment", T, false, &["github-hosted", "self-hosted"]),
     ("repository", T, false, &["acme/shop", "Acme/Shop", "acme/web"]),
     ("ref_protected", T, false, &["true", "false"]),
+    ("ref_type", T, false, &["branch", "tag"]),
     ("repo_property_tier", T, true, &["gold", "tin"]),
 ];
 const GITLAB: &[Pool] = &[

@@ -110,8 +110,10 @@ proptest! {
         let mut dice = random::Dice(seed ^ 3);
         for (with, without, now) in [(&new, &old, Unnamed::Ambiguous), (&old, &new, Unnamed::Clear)] {
             for issuer in with.issuers() {
+                let rows: Vec<&Row> =
+                    with.roles().iter().flat_map(|role| &role.rows).filter(|row| row.issuer == issuer.name).collect();
                 for _ in 0..30 {
-                    let claims = token(issuer, &mut dice);
+                    let claims = token(issuer, &rows, &mut dice);
                     let (many, few) = (roles(with, issuer, &claims), roles(without, issuer, &claims));
                     let told = found.found.iter().any(|shown| {
                         shown.now == now && shown.issuer == issuer.name && shown.roles.iter().filter(|role| many.contains(role)).count() > 1
