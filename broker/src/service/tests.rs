@@ -39,6 +39,7 @@ mod exchange;
 mod hooks;
 mod inventory;
 mod kill;
+mod meanwhile;
 mod operators;
 mod reached;
 mod reconciling;
@@ -68,6 +69,8 @@ impl Target {
     const FAILS: u8 = 4;
     /// Its credentials cannot be taken back and end after a minute.
     const FLEETING: u8 = 5;
+    /// Takes a moment to make something.
+    const SLOW: u8 = 6;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -93,6 +96,9 @@ impl Engine for Target {
         let mood = self.mood.load(Ordering::Relaxed);
         if mood == Self::FAILS {
             return Err(EngineError::TargetUnavailable("not now".to_owned()));
+        }
+        if mood == Self::SLOW {
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let native_expiry = (mood == Self::FLEETING).then(|| bench.system.now() + Duration::from_mins(1));
         self.made.fetch_add(1, Ordering::Relaxed);

@@ -174,6 +174,11 @@ impl Store {
         writer::write(self, record).await
     }
 
+    /// Whether the database had no room for what was last written.
+    pub fn is_full(&self) -> bool {
+        self.0.writer.is_full()
+    }
+
     /// Writes what happened where nothing else changes with it.
     pub async fn remember(&self, record: domain::audit::Record) -> Result<(), WriteError> {
         self.write(Record { audit: vec![record], ..Record::default() }).await.map(|_| ())

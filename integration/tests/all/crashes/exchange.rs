@@ -23,10 +23,13 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
         no_login_without_a_lease(ground).await;
         match (mode, answer) {
             (Mode::Abort, Err(_)) => died(replica, point).await,
-            (Mode::Error, Ok(answer)) => {
+            (Mode::Panic | Mode::Error, Ok(answer)) => {
                 assert_eq!((answer.status, answer.problem().unwrap().code.as_str()), (503, "unavailable"), "{point}");
                 assert!(answer.header("retry-after").parse::<u32>().is_ok());
                 assert!(!answer.body.contains("failpoint"), "the reason is for the operators: {answer:?}");
+                if mode == Mode::Panic {
+                    serves_on(&replica, point).await;
+                }
             }
             (Mode::Delay, Ok(answer)) => {
                 let granted = answer.granted().unwrap_or_else(|error| panic!("{point}: {error}"));
@@ -68,6 +71,17 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             assert!(ground.login(&granted.credentials["database"].values).await.is_ok());
         }
     }
+}
+
+/// A panic is told as a defect, and costs the request in which it was.
+async fn serves_on(replica: &Replica, point: &str) {
+    assert!(replica.output().contains("this is a defect"), "{point}: {}", replica.output());
+    let stranger = Ci::shared().unwrap().github(&json!({"repository_id": "1"})).unwrap();
+    assert_eq!(replica.native.exchange(&stranger, database("4s")).await.unwrap().status, 403, "{point}: the doors go on");
+    let told = replica.metrics.ask("GET", "/metrics", None, None).await.unwrap().body;
+    let in_request = !point.ends_with("_refused");
+    assert_eq!(told.contains("kind=\"request_panicked\""), in_request, "{point}: {told}");
+    assert!(!told.contains("denial_not_recorded"), "{point}: the group writer goes on: {told}");
 }
 
 struct Asked {
