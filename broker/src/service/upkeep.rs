@@ -75,19 +75,25 @@ impl Upkeep {
         self.readiness.set(Reason::DatabaseUnreachable, false);
         self.readiness.set(Reason::ClockOff, offset.unsigned_abs() > CLOCK_TOLERANCE);
         self.rooms.metrics.clock_offset(offset.as_seconds_f64());
-        self.readiness.set(Reason::DatabaseFull, self.rooms.store.is_full() && !self.has_room().await);
+        self.watch_room().await;
         Ok(())
+    }
+
+    /// A small record may still find a place where a large one does not: only a while without a failure is room again.
+    async fn watch_room(&self) {
+        if self.rooms.store.was_full() {
+            self.rooms.metrics.alarm("database_full");
+            tracing::error!("the database has no room for records: nothing can be granted");
+            self.readiness.set(Reason::DatabaseFull, true);
+        } else if self.readiness.holds(Reason::DatabaseFull) {
+            self.readiness.set(Reason::DatabaseFull, !self.has_room().await);
+        }
     }
 
     /// Whether a database that had no room for records takes them again: the first one says so.
     async fn has_room(&self) -> bool {
         let Ok(record) = log::own(&self.rooms.system, Kind::DatabaseFull) else { return false };
-        let written = self.rooms.store.remember(record).await;
-        if let Err(error) = &written {
-            self.rooms.metrics.alarm("database_full");
-            tracing::error!(%error, "the database has no room for records: nothing can be granted");
-        }
-        written.is_ok()
+        self.rooms.store.remember(record).await.is_ok()
     }
 
     /// The first look of a process, which has none before it to compare with: this machine's calendar stands in for it.

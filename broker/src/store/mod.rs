@@ -174,9 +174,9 @@ impl Store {
         writer::write(self, record).await
     }
 
-    /// Whether the database had no room for what was last written.
-    pub fn is_full(&self) -> bool {
-        self.0.writer.is_full()
+    /// Whether the database had no room for a record since this was last asked.
+    pub fn was_full(&self) -> bool {
+        self.0.writer.was_full()
     }
 
     /// Writes what happened where nothing else changes with it.

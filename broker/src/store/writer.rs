@@ -48,9 +48,9 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Whether the database had no room for the last batch.
-    pub(super) fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
+    /// Whether the database had no room for a batch since this was last asked.
+    pub(super) fn was_full(&self) -> bool {
+        self.full.swap(false, Ordering::Relaxed)
     }
 
     /// Takes no more records, writes those that wait, and closes the connection.
@@ -221,10 +221,7 @@ impl Writer {
         };
         let outcome = self.servers.while_here(self.patience, written).await;
         match outcome {
-            Ok(verdicts) => {
-                self.full.store(false, Ordering::Relaxed);
-                batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect()
-            }
+            Ok(verdicts) => batch.into_iter().zip(verdicts).filter_map(|(job, verdict)| settle(job, verdict)).collect(),
             Err(error) => self.fail(batch, error).await,
         }
     }
@@ -233,7 +230,7 @@ impl Writer {
     /// written now.
     async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) -> Vec<Job> {
         let error = StoreError::from(error);
-        self.full.store(matches!(error, StoreError::Exhausted(_)), Ordering::Relaxed);
+        self.full.fetch_or(matches!(error, StoreError::Exhausted(_)), Ordering::Relaxed);
         if !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_)) {
             self.line.lose();
         }

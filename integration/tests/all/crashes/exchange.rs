@@ -19,7 +19,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             used_at_once(&replica, point, left, &asked).await;
         }
         let (token, before, began) = (token(), leases(ground).await, Instant::now());
-        let answer = replica.native.exchange(&token, database("4s")).await;
+        let answer = replica.native.exchange(&token, database("6s")).await;
         no_login_without_a_lease(ground).await;
         match (mode, answer) {
             (Mode::Abort, Err(_)) => died(replica, point).await,
@@ -63,7 +63,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             }
             None => assert_eq!((left, granted), (Left::Nothing, false), "{point} {mode:?}: it left no lease"),
         }
-        let again = replica.native.exchange(token, database("4s")).await.unwrap();
+        let again = replica.native.exchange(token, database("6s")).await.unwrap();
         if granted {
             assert_eq!((again.status, again.code().as_str()), (401, "token_already_used"), "{point} {mode:?}");
         } else {
@@ -77,7 +77,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
 async fn serves_on(replica: &Replica, point: &str) {
     assert!(replica.output().contains("this is a defect"), "{point}: {}", replica.output());
     let stranger = Ci::shared().unwrap().github(&json!({"repository_id": "1"})).unwrap();
-    assert_eq!(replica.native.exchange(&stranger, database("4s")).await.unwrap().status, 403, "{point}: the doors go on");
+    assert_eq!(replica.native.exchange(&stranger, database("6s")).await.unwrap().status, 403, "{point}: the doors go on");
     let told = replica.metrics.ask("GET", "/metrics", None, None).await.unwrap().body;
     let in_request = !point.ends_with("_refused");
     assert_eq!(told.contains("kind=\"request_panicked\""), in_request, "{point}: {told}");
@@ -94,7 +94,7 @@ struct Asked {
 /// Before the sweep, what was made may still be alive, and the token is not free.
 async fn used_at_once(replica: &Replica, point: &str, left: Left, asked: &[Asked]) {
     let Some(Asked { token, began, .. }) = asked.first().filter(|_| left != Left::Nothing) else { return };
-    let early = replica.native.exchange(token, database("4s")).await.unwrap();
+    let early = replica.native.exchange(token, database("6s")).await.unwrap();
     // On a busy machine the sweep may have come first.
     if began.elapsed() < Duration::from_secs(9) {
         assert_eq!(early.code(), "token_already_used", "{point}: what was made may still be alive");
@@ -119,6 +119,6 @@ pub(super) async fn overtaken(ground: &Ground) {
     swept(ground, "overtaken").await;
     let all = leases(ground).await;
     assert_eq!(story(ground, all[0]).await, ["exchange.asked", "lease.revoked"]);
-    let again = slow.native.exchange(&token, database("4s")).await.unwrap();
+    let again = slow.native.exchange(&token, database("6s")).await.unwrap();
     assert_eq!(again.status, 200, "the use is free again: {again:?}");
 }

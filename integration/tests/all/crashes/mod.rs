@@ -3,6 +3,7 @@
 //! the sweep, what was answered stands in the log, and a token from which nothing came can be exchanged again. Which row is shown where,
 //! those of outages too: [`rows`].
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use integration::ci::Ci;
@@ -22,6 +23,9 @@ mod root_key;
 mod rows;
 mod stopping;
 mod taking_back;
+
+/// Rows at once. Each has brokers of its own, and a database server has only so many connections.
+const AT_ONCE: usize = 8;
 
 /// What happens at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,9 +117,19 @@ const MATRIX: [Step; 23] = {
 
 #[test]
 fn at_every_row_of_the_crash_matrix_nothing_leaks_and_nothing_goes_out_unrecorded() {
-    // Each on a thread and an installation of its own: most of the time they wait for deadlines.
-    let threads: Vec<_> = MATRIX.into_iter().map(|step| std::thread::spawn(move || alone(step))).collect();
-    let failed = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+    // Each on an installation of its own, several at once: most of the time they wait for deadlines.
+    let rows = Arc::new(Mutex::new(MATRIX.into_iter()));
+    let threads: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let rows = Arc::clone(&rows);
+            std::thread::spawn(move || {
+                let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let outcomes = std::iter::from_fn(next).map(|step| std::panic::catch_unwind(|| alone(step)).is_err());
+                outcomes.filter(|failed| *failed).count()
+            })
+        })
+        .collect();
+    let failed: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(failed, 0, "rows failed; see above");
 }
 

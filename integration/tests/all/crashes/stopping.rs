@@ -1,6 +1,5 @@
 //! A rolling deploy: one replica after the other is told to stop while jobs exchange.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use integration::answer::Door;
