@@ -26,16 +26,12 @@ impl Front {
             for attempt in 0.. {
                 let door = self.doors.read().await[at % 2].clone();
                 at += 1;
-                match door.exchange_with(&token, database("10m"), Some("job")).await {
-                    Ok(answer) => {
-                        answer.granted().unwrap_or_else(|error| panic!("attempt {attempt}: {error}"));
-                        self.granted.fetch_add(1, Ordering::Relaxed);
-                        break;
-                    }
-                    Err(_) => {
-                        self.elsewhere.fetch_add(1, Ordering::Relaxed);
-                    }
+                if let Ok(answer) = door.exchange_with(&token, database("10m"), Some("job")).await {
+                    answer.granted().unwrap_or_else(|error| panic!("attempt {attempt}: {error}"));
+                    self.granted.fetch_add(1, Ordering::Relaxed);
+                    break;
                 }
+                self.elsewhere.fetch_add(1, Ordering::Relaxed);
                 assert!(attempt < 3, "neither door is open");
             }
             tokio::time::sleep(Duration::from_millis(30)).await;
