@@ -168,7 +168,8 @@ impl House {
         let ops = Ops::open(edge("metrics", listener, None, ops::router(telemetry.registry.clone(), readiness.clone())))?;
 
         let Some(store) = open_store(config, &system, stop).await? else { return Ok(None) };
-        clock.follow(&store.database_time().await?);
+        let look = store.database_time().await?;
+        clock.follow(&look);
         ground::adopt(&store, &connections).await?;
         let policies = ground::policies(&store, config, set).await?;
         let sources = ground::sources(config, &policies.active()).await?;
@@ -199,6 +200,7 @@ impl House {
             leases_per_session: config.limits.leases_per_session,
         });
         let upkeep = Upkeep::new(rooms.clone(), clock, keys.clone(), readiness.clone());
+        upkeep.begin_clock(&look);
         let job_ends = JobEnds::new(rooms.clone());
         rooms.stops.follow().await.map_err(plain)?;
         let keeper = Keeper::new(rooms.clone(), keys.clone(), readiness.clone(), config.policy.place());

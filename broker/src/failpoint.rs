@@ -2,7 +2,8 @@
 //! of them in the binary.
 //!
 //! `DAYPASS_FAILPOINTS="exchange::after_record=hang;worker::before_settle=error"`: `hang` writes the name to standard
-//! error and waits for ever (to be killed there), `error` fails the step, `delay:MILLISECONDS` waits, `abort` ends the process.
+//! error and waits for ever (to be killed there), `error` fails the step, `delay:MILLISECONDS` waits, `panic` is a defect, `abort` ends the
+//! process.
 
 /// A failpoint told this step to fail.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -18,7 +19,7 @@ pub async fn pass(_name: &'static str) -> Result<(), Injected> {
 
 /// Passes `name`, or does what the environment says for it.
 #[cfg(feature = "failpoints")]
-#[expect(clippy::print_stderr, reason = "the harness waits for this line")]
+#[expect(clippy::print_stderr, clippy::panic, reason = "the harness waits for the line, and asks for the panic")]
 pub async fn pass(name: &'static str) -> Result<(), Injected> {
     static PLAN: std::sync::OnceLock<String> = std::sync::OnceLock::new();
     let plan = PLAN.get_or_init(|| std::env::var("DAYPASS_FAILPOINTS").unwrap_or_default());
@@ -27,6 +28,7 @@ pub async fn pass(name: &'static str) -> Result<(), Injected> {
         None => Ok(()),
         Some("error") => Err(Injected(name)),
         Some("abort") => std::process::abort(),
+        Some("panic") => panic!("failpoint {name}"),
         Some("hang") => {
             eprintln!("failpoint reached: {name}");
             std::future::pending().await

@@ -11,6 +11,7 @@ pub mod failpoint;
 pub mod http;
 pub mod oidc;
 pub mod outbound;
+pub mod panics;
 pub mod service;
 pub mod store;
 pub mod system;

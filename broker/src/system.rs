@@ -23,6 +23,17 @@ pub fn harden() {
 /// What tells the time. Everything that decides takes the time as a value; this is where the value comes from.
 pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> OffsetDateTime;
+
+    /// The latest moment that it may be. Whoever asks whether something is over, and must not be fooled by a clock that went
+    /// back, asks this.
+    fn latest(&self) -> OffsetDateTime {
+        self.now()
+    }
+
+    /// The earliest moment that it may be: for what must not be forgotten because a clock went ahead.
+    fn earliest(&self) -> OffsetDateTime {
+        self.now()
+    }
 }
 
 /// What gives randomness that nobody can guess.
@@ -85,7 +96,8 @@ impl Look {
 }
 
 /// The database's clock, carried on from the last look by the machine's count of time that passes. What somebody does to the
-/// machine's own calendar between two looks changes nothing: no lease ends early, no token lives longer.
+/// machine's own calendar between two looks changes nothing: no lease ends early, no token lives longer. The machine's calendar is
+/// the second opinion: for one token to be good twice, both would have to be wrong.
 #[derive(Debug)]
 pub struct FollowingClock {
     started: Instant,
@@ -141,6 +153,14 @@ impl Clock for FollowingClock {
     fn now(&self) -> OffsetDateTime {
         self.at(Instant::now())
     }
+
+    fn latest(&self) -> OffsetDateTime {
+        self.now().max(Self::machine())
+    }
+
+    fn earliest(&self) -> OffsetDateTime {
+        self.now().min(Self::machine())
+    }
 }
 
 fn micros(at: OffsetDateTime) -> i64 {
@@ -173,6 +193,16 @@ mod tests {
         // The clock counts whole microseconds from its start, so it may stand a fraction of one behind.
         assert!((-time::Duration::MICROSECOND..time::Duration::seconds(5)).contains(&ahead), "{ahead}");
         assert!(FollowingClock::offset(&look(there)) < time::Duration::days(-365));
+    }
+
+    #[test]
+    fn the_machines_calendar_is_a_second_opinion_on_what_is_over() {
+        let clock = FollowingClock::default();
+        let hour = time::Duration::hours(1);
+        clock.follow(&look(FollowingClock::machine() + hour));
+        assert!(clock.earliest() < clock.now() - hour / 2 && clock.latest() >= clock.now() - time::Duration::SECOND);
+        clock.follow(&look(FollowingClock::machine() - hour));
+        assert!(clock.latest() > clock.now() + hour / 2 && clock.earliest() <= clock.now() + time::Duration::SECOND);
     }
 
     #[test]

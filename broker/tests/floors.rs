@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("failpoint", 1),
     ("outbound", 1),
+    ("panics", 1),
     ("system", 1),
     ("telemetry", 1),
     ("crypto", 2),
@@ -26,7 +27,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// What a room may use beside lower floors, with the reason.
-const DOORS_AND_WORKERS_SEE: &[&str] = &["service", "system", "telemetry", "failpoint"];
+const DOORS_AND_WORKERS_SEE: &[&str] = &["service", "system", "telemetry", "failpoint", "panics"];
 
 fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {

@@ -98,6 +98,7 @@ kinds! {
     KeyRotated "key.rotated" "A new generation of the data key became the active one.";
     KeyRetired "key.retired" "A generation of the data key protects nothing any more.";
     BrokerStarted "broker.started" "A replica of the broker started.";
+    DatabaseFull "database.full" "The database takes records again after it had no room for them.";
     DenialsCounted "denials.counted" "Refusals beyond the recorded ones, as exact counts.";
 }
 

@@ -15,7 +15,7 @@ use tokio::process::Command;
 use crate::cluster::Databases;
 
 /// The database's name on both.
-const DATABASE: &str = "daypass";
+pub const DATABASE: &str = "daypass";
 
 /// Two servers, the second one a synchronous standby of the first until it is promoted.
 #[derive(Debug)]
@@ -91,7 +91,8 @@ impl Pair {
     }
 }
 
-async fn prepare(primary: &Postgres, databases: &Databases) -> Result<()> {
+/// Gives a server the broker's database with its schema and the serving role of `databases`.
+pub async fn prepare(primary: &Postgres, databases: &Databases) -> Result<()> {
     let mut connection = PgConnection::connect(primary.url("postgres").expose()).await?;
     let (role, password) = (databases.serving_role(), &databases.serving_password);
     let statements = [format!("create role {role} login noinherit password '{password}'"), format!("create database {DATABASE}")];

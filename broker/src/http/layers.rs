@@ -23,6 +23,7 @@ use super::edge::Peer;
 use super::large::{Large, Room};
 use super::problem::{Context, Told, bare};
 use super::read;
+use crate::panics;
 use crate::system::System;
 use crate::telemetry::Metrics;
 
@@ -56,10 +57,11 @@ pub fn guarded(router: Router, door: Arc<Door>) -> Router {
 
 /// Puts the door in front of the routes of `router`, which is to be merged into a guarded one.
 pub fn watched(router: Router, door: Arc<Door>) -> Router {
+    let metrics = door.metrics.clone();
     router
-        .layer(CatchPanicLayer::custom(|panic: Box<dyn std::any::Any + Send>| {
-            let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-            tracing::error!(panic = words.unwrap_or("unknown"), "a handler panicked; this is a defect");
+        .layer(CatchPanicLayer::custom(move |panic: Box<dyn std::any::Any + Send>| {
+            tracing::error!(panic = panics::words(panic.as_ref()), "a handler panicked; this is a defect");
+            metrics.alarm("request_panicked");
             let mut response = Response::new(Body::empty());
             *response.status_mut() = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
             response

@@ -115,11 +115,26 @@ impl Verifier {
         match self.keys.find(issuer.url, presented.key_id()).await {
             Found::Keys(held) => {
                 let (key, now) = (held.key(presented.key_id()), self.system.now());
-                presented.accept(&issuer, key, held.age(now), now, self.leeway)
+                let verified = presented.accept(&issuer, key, held.age(now), now, self.leeway)?;
+                self.not_over(verified)
             }
             Found::Unavailable { retry_after } => {
                 let refusal = Refusal::new(Code::KeysUnavailable).retry_after(retry_after);
                 Err(Refused::of(&issuer, refusal))
+            }
+        }
+    }
+}
+
+impl Verifier {
+    /// A token that is over by any clock is over: its use may have been forgotten by then, and a clock that went back would let it
+    /// in once more.
+    fn not_over(&self, verified: Verified) -> Result<Verified, Refused> {
+        match checks::not_over(verified.expires_at, self.system.clock.latest().unix_timestamp(), self.leeway) {
+            Ok(()) => Ok(verified),
+            Err(refusal) => {
+                let Verified { issuer, claims, .. } = verified;
+                Err(Refused { refusal, issuer: Some(issuer), signed: Some(Box::new(claims)) })
             }
         }
     }

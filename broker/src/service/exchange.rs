@@ -15,7 +15,7 @@ pub use super::ask::{Ask, Further, Granted};
 use super::ask::{Wish, named_plainly};
 use super::bearer;
 use super::case::{Case, Opening};
-use super::error::{self, Error};
+use super::error::{self, Error, Fault};
 use super::making::{Given, Making};
 use super::policies::shadow;
 use super::rooms::Rooms;
@@ -27,6 +27,7 @@ use crate::oidc::{Refused, Verified};
 use crate::store::sessions::Session;
 use crate::store::{Record, TokenUse, WriteError};
 
+mod again;
 mod repeat;
 
 use repeat::Repeat;
@@ -145,6 +146,13 @@ impl Exchange {
         })
     }
 
+    /// An ask that ended in a defect of ours. What it left behind is what a death at that step leaves.
+    pub fn panicked(&self, panic: String) -> Error {
+        tracing::error!(panic, "an exchange panicked; this is a defect");
+        self.rooms.metrics.alarm("request_panicked");
+        Fault::new(panic).into()
+    }
+
     /// Until when a use must be remembered: as long as the token could be accepted anywhere, and a margin.
     fn use_ends(&self, verified: &Verified) -> OffsetDateTime {
         let seconds = verified.expires_at.saturating_add(2 * self.rooms.verifier.leeway()).saturating_add(USE_MARGIN);
@@ -242,12 +250,16 @@ impl Exchange {
             rooms.count(Ok(()));
             return Ok(making.finish(rooms));
         }
-        if let Err(error) = making.create(rooms, case).await {
+        let made = async {
+            making.create(rooms, case).await?;
+            failpoint::pass("exchange::after_create").await?;
+            self.still_allowed(case).map_err(Error::from)
+        };
+        if let Err(error) = made.await {
             self.abandon(case, &making, &error).await;
             rooms.count(Err(&error.public()));
             return Err(error);
         }
-        failpoint::pass("exchange::after_create").await?;
         let granted =
             log::decided(&rooms.system, case.word(Kind::ExchangeGranted, Kind::SessionGranted), &case.about(), &making.facts())?;
         let record = Record { activate: making.activations(rooms)?, audit: vec![granted], ..Record::default() };

@@ -13,15 +13,18 @@ pub enum Reason {
     Stopping = 8,
     /// No issuer that is believed has given its keys: every token would be turned away.
     NoKeys = 16,
+    /// Nothing can be recorded, so nothing can be granted.
+    DatabaseFull = 32,
 }
 
 impl Reason {
-    const ALL: [(Self, &'static str); 5] = [
+    const ALL: [(Self, &'static str); 6] = [
         (Self::Starting, "starting"),
         (Self::DatabaseUnreachable, "the database does not answer"),
         (Self::ClockOff, "the clock is too far from the database's"),
         (Self::Stopping, "stopping"),
         (Self::NoKeys, "no issuer has given its keys yet"),
+        (Self::DatabaseFull, "the database has no room"),
     ];
 }
 

@@ -40,6 +40,7 @@ mod hooks;
 mod inventory;
 mod kill;
 mod looking;
+mod meanwhile;
 mod operators;
 mod reached;
 mod reconciling;
@@ -75,6 +76,8 @@ impl Target {
     const LATE: u8 = 6;
     /// Lists for ever, and does everything else.
     const LISTS: u8 = 7;
+    /// Takes a moment to make something.
+    const SLOW: u8 = 8;
 
     fn mood(&self, mood: u8) {
         self.mood.store(mood, Ordering::Relaxed);
@@ -100,6 +103,9 @@ impl Engine for Target {
         let mood = self.mood.load(Ordering::Relaxed);
         if mood == Self::FAILS {
             return Err(EngineError::TargetUnavailable("not now".to_owned()));
+        }
+        if mood == Self::SLOW {
+            tokio::time::sleep(Duration::from_millis(300)).await;
         }
         let native_expiry = (mood == Self::FLEETING).then(|| bench.system.now() + Duration::from_mins(1));
         self.made.fetch_add(1, Ordering::Relaxed);

@@ -11,7 +11,7 @@ use super::rooms::Rooms;
 use super::waiting;
 use crate::audit::log;
 use crate::oidc::keys::KeyCache;
-use crate::system::FollowingClock;
+use crate::system::{FollowingClock, Look};
 
 /// A replica whose own clock is further off than this leaves rotation.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(5);
@@ -50,8 +50,12 @@ impl Upkeep {
 
     /// How long the clock may run unwatched; short while the database does not answer.
     pub fn clock_interval(&self) -> Duration {
-        let doubtful = self.readiness.holds(Reason::DatabaseUnreachable) || self.readiness.holds(Reason::ClockOff);
-        if doubtful { Duration::from_secs(1) } else { Duration::from_secs(10) }
+        let doubtful = [Reason::DatabaseUnreachable, Reason::ClockOff, Reason::DatabaseFull];
+        if doubtful.into_iter().any(|reason| self.readiness.holds(reason)) {
+            Duration::from_secs(1)
+        } else {
+            Duration::from_secs(10)
+        }
     }
 
     /// Asks the database for the time and follows it.
@@ -65,18 +69,49 @@ impl Upkeep {
         };
         // A database whose clock leaps forward would end every lease at once: first somebody has to look. Nobody may see the
         // new time before the pause is there.
-        let leap = self.clock.leap(&look);
-        if leap > CLOCK_LEAP {
-            self.rooms.leases.pause(LEAP_PAUSE);
-            self.rooms.metrics.alarm("clock_leap");
-            tracing::error!(seconds = leap.whole_seconds(), "the database's clock has leapt forward; expiry pauses");
-        }
+        self.doubt(self.clock.leap(&look));
         self.clock.follow(&look);
         let offset = FollowingClock::offset(&look);
         self.readiness.set(Reason::DatabaseUnreachable, false);
         self.readiness.set(Reason::ClockOff, offset.unsigned_abs() > CLOCK_TOLERANCE);
         self.rooms.metrics.clock_offset(offset.as_seconds_f64());
+        self.watch_room().await;
         Ok(())
+    }
+
+    /// A small record may still find a place where a large one does not: only a while without a failure is room again.
+    async fn watch_room(&self) {
+        if self.rooms.store.was_full() {
+            self.rooms.metrics.alarm("database_full");
+            tracing::error!("the database has no room for records: nothing can be granted");
+            self.readiness.set(Reason::DatabaseFull, true);
+        } else if self.readiness.holds(Reason::DatabaseFull) {
+            self.readiness.set(Reason::DatabaseFull, !self.has_room().await);
+        }
+    }
+
+    /// Whether a database that had no room for records takes them again: the first one says so.
+    async fn has_room(&self) -> bool {
+        let Ok(record) = log::own(&self.rooms.system, Kind::DatabaseFull) else { return false };
+        self.rooms.store.remember(record).await.is_ok()
+    }
+
+    /// The first look of a process, which has none before it to compare with: this machine's calendar stands in for it.
+    pub fn begin_clock(&self, look: &Look) {
+        self.doubt(FollowingClock::offset(look));
+        self.clock.follow(look);
+    }
+
+    fn doubt(&self, leap: time::Duration) {
+        let seconds = leap.whole_seconds();
+        if leap > CLOCK_LEAP {
+            self.rooms.leases.pause(LEAP_PAUSE);
+            self.rooms.metrics.alarm("clock_leap");
+            tracing::error!(seconds, "the database's clock has leapt forward; expiry pauses");
+        } else if leap < -CLOCK_LEAP {
+            self.rooms.metrics.alarm("clock_leap");
+            tracing::error!(seconds, "the database's clock has leapt back; leases are taken back late, by their targets in time");
+        }
     }
 
     /// Starts the fetches that are due. Without the keys of any issuer, this replica leaves rotation.
@@ -111,7 +146,7 @@ impl Upkeep {
     }
 
     /// Removes rows that nothing needs any more. While the clock is doubted nothing is removed: the use of a token that is
-    /// forgotten too early could be spent again.
+    /// forgotten too early could be spent again. So this machine's calendar has to agree that it is over.
     pub async fn sweep(&self) -> Result<(), Error> {
         let (store, now) = (&self.rooms.store, self.rooms.system.now());
         if self.rooms.leases.is_paused() {
@@ -120,7 +155,7 @@ impl Upkeep {
         self.rooms.leases.watch_overdue().await?;
         waiting::tell(&self.rooms).await?;
         let full = SWEEP_BATCH.unsigned_abs();
-        while store.forget_uses(now, SWEEP_BATCH).await? == full {}
+        while store.forget_uses(self.rooms.system.clock.earliest(), SWEEP_BATCH).await? == full {}
         while store.forget_job_ends(now, SWEEP_BATCH).await? == full {}
         while store.forget_leases(now - KEPT, SWEEP_BATCH).await? == full {}
         while store.forget_sessions(now - KEPT, SWEEP_BATCH).await? == full {}

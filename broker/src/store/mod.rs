@@ -175,6 +175,11 @@ impl Store {
         writer::write(self, record).await
     }
 
+    /// Whether the database had no room for a record since this was last asked.
+    pub fn was_full(&self) -> bool {
+        self.0.writer.was_full()
+    }
+
     /// Writes what happened where nothing else changes with it.
     pub async fn remember(&self, record: domain::audit::Record) -> Result<(), WriteError> {
         self.write(Record { audit: vec![record], ..Record::default() }).await.map(|_| ())

@@ -5,6 +5,8 @@
 //! its commit; when the connection is lost in between, nobody is.
 
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use domain::lease::State;
@@ -22,7 +24,7 @@ use super::line::Line;
 use super::servers::Servers;
 use super::{Quota, Record, Store, StoreError, WriteError, Written};
 use crate::crypto::keyring::Sealed;
-use crate::failpoint;
+use crate::{failpoint, panics};
 
 mod columns;
 mod statement;
@@ -42,9 +44,15 @@ pub(super) struct Handle {
     sender: mpsc::Sender<Job>,
     closing: CancellationToken,
     task: TaskTracker,
+    full: Arc<AtomicBool>,
 }
 
 impl Handle {
+    /// Whether the database had no room for a batch since this was last asked.
+    pub(super) fn was_full(&self) -> bool {
+        self.full.swap(false, Ordering::Relaxed)
+    }
+
     /// Takes no more records, writes those that wait, and closes the connection.
     pub(super) async fn close(&self) {
         self.closing.cancel();
@@ -90,19 +98,16 @@ enum Verdict {
 pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
-    let writer = Writer { line: Line::new(servers.clone()), servers, patience };
+    let full = Arc::<AtomicBool>::default();
+    let writer = Writer { line: Line::new(servers.clone()), servers, patience, full: full.clone() };
     task.spawn(writer.run(receiver, closing.clone()));
-    Handle { sender, closing, task }
+    Handle { sender, closing, task, full }
 }
 
 pub(super) async fn write(store: &Store, record: Record) -> Result<Written, WriteError> {
     let prepared = prepare(store, record)?;
     let token = prepared.record.token_use.as_ref().map(|token| (token.key(), token.idempotency));
-    let in_doubt = match &prepared.record {
-        Record { activate, .. } if !activate.is_empty() => Some("store::activation_in_doubt"),
-        Record { leases, .. } if !leases.is_empty() => Some("store::record_in_doubt"),
-        _ => None,
-    };
+    let in_doubt = prepared.point("store::activation_in_doubt", "store::record_in_doubt");
     let (answer, answered) = oneshot::channel();
     let job = Job { prepared, deferred: 0, answer };
     store.0.writer.sender.send(job).await.map_err(|_| StoreError::Stopped)?;
@@ -148,10 +153,21 @@ struct Writer {
     line: Line,
     servers: Servers,
     patience: Duration,
+    full: Arc<AtomicBool>,
 }
 
 impl Writer {
     async fn run(mut self, mut receiver: mpsc::Receiver<Job>, closing: CancellationToken) {
+        // Whoever waited for what panicked is told that nobody knows what became of it; the next batch is written all the same.
+        while let Err(panic) = panics::caught(self.work(&mut receiver, &closing)).await {
+            tracing::error!(panic, "the group writer panicked and goes on; this is a defect");
+            self.line.lose();
+        }
+        self.line.close().await;
+    }
+
+    /// Writes batch after batch, until nobody is left to hand one in.
+    async fn work(&mut self, receiver: &mut mpsc::Receiver<Job>, closing: &CancellationToken) {
         let mut waiting: Vec<Job> = Vec::with_capacity(BATCH);
         loop {
             let room = BATCH.saturating_sub(waiting.len());
@@ -180,7 +196,6 @@ impl Writer {
                 waiting.extend(self.write(batch).await);
             }
         }
-        self.line.close().await;
     }
 
     /// Writes a batch and answers its callers; returns what has to go into the next one.
@@ -196,6 +211,9 @@ impl Writer {
         };
         let prepared: Vec<&Prepared> = batch.iter().map(|job| &job.prepared).collect();
         let written = async {
+            if let Some(point) = prepared.iter().find_map(|prepared| prepared.before()) {
+                failpoint::pass(point).await.map_err(|error| sqlx::Error::Encode(error.into()))?;
+            }
             match prepared.as_slice() {
                 [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
                 all => statement::write(connection, all).await,
@@ -212,6 +230,7 @@ impl Writer {
     /// written now.
     async fn fail(&mut self, batch: Vec<Job>, error: sqlx::Error) -> Vec<Job> {
         let error = StoreError::from(error);
+        self.full.fetch_or(matches!(error, StoreError::Exhausted(_)), Ordering::Relaxed);
         if !matches!(error, StoreError::Database(_) | StoreError::Exhausted(_)) {
             self.line.lose();
         }
@@ -306,6 +325,19 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
 }
 
 impl Prepared {
+    /// Where a test stops a write before it is sent: as if the database had refused it.
+    fn before(&self) -> Option<&'static str> {
+        self.point("store::activation_refused", "store::record_refused")
+    }
+
+    fn point(&self, activation: &'static str, recording: &'static str) -> Option<&'static str> {
+        match &self.record {
+            Record { activate, .. } if !activate.is_empty() => Some(activation),
+            Record { leases, .. } if !leases.is_empty() => Some(recording),
+            _ => None,
+        }
+    }
+
     fn is_repeat(&self) -> bool {
         self.record.token_use.as_ref().is_some_and(|token| token.replaces.is_some())
     }

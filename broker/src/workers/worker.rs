@@ -1,15 +1,12 @@
 //! What goes on by itself. Workers are doors that time walks through: they see services only and may run twice at once.
 
-use std::any::Any;
 use std::fmt::Debug;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::panics;
 use crate::service::error::Error;
 use crate::telemetry::Metrics;
 
@@ -62,29 +59,14 @@ pub fn start<W: Worker>(worker: W, metrics: &Metrics, stop: &CancellationToken, 
 
 /// What `work` gives, or nothing if it panicked: then the log and an alarm say so, and what calls this goes on.
 pub async fn caught<T>(name: &'static str, metrics: &Metrics, work: impl Future<Output = T>) -> Option<T> {
-    let mut work = pin!(work);
-    // Whatever half-changed value a panic leaves behind is behind a lock that carries on, or in a row that is claimed again.
-    let ended = std::future::poll_fn(|context| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic)),
-    });
-    match ended.await {
+    match panics::caught(work).await {
         Ok(done) => Some(done),
         Err(panic) => {
-            tracing::error!(
-                worker = name,
-                panic = words(panic.as_ref()),
-                "panicked and goes on with the next run; this is a defect"
-            );
+            tracing::error!(worker = name, panic, "panicked and goes on with the next run; this is a defect");
             metrics.alarm("worker_panicked");
             None
         }
     }
-}
-
-fn words(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("unknown")
 }
 
 #[cfg(test)]

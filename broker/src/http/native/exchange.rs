@@ -15,6 +15,7 @@ use domain::wire::{CredentialAnswer, ExchangeAnswer, ExchangeRequest, Problem, S
 use crate::http::layers::Seat;
 use crate::http::problem::Context;
 use crate::http::read;
+use crate::panics;
 use crate::service::error::{Error, Fault};
 use crate::service::exchange::{Ask, Exchange, Granted};
 use crate::service::inventory::Inventory;
@@ -91,10 +92,11 @@ where
     F: Future<Output = Result<Granted, Error>> + Send + 'static,
 {
     let (sender, receiver) = tokio::sync::oneshot::channel();
-    let leases = native.leases.clone();
+    let (leases, exchange) = (native.leases.clone(), native.exchange.clone());
     tokio::spawn(async move {
         let _seat = seat;
-        if let Err(Ok(granted)) = sender.send(ask.await) {
+        let ended = panics::caught(ask).await.unwrap_or_else(|panic| Err(exchange.panicked(panic)));
+        if let Err(Ok(granted)) = sender.send(ended) {
             let ids: Vec<_> = granted.credentials.iter().filter_map(|given| given.lease).collect();
             tracing::info!(decision_id = %granted.decision, leases = ids.len(), "the client left before the answer; taking back");
             if let Err(error) = leases.release(granted.session, &ids).await {

@@ -101,11 +101,7 @@ fn check_times(issuer: &Believed<'_>, claims: &Claims, now: i64, leeway: i64, id
     if expires_at < issued_at {
         return Err(incomplete("The token's exp lies before its iat."));
     }
-    if now >= expires_at + leeway {
-        let late = now - expires_at;
-        let hint = format!("The token expired at {}, {late} s ago; it is {} here.", clock(expires_at), clock(now));
-        return Err(Refusal::new(Code::TokenExpired).hint(hint));
-    }
+    not_over(expires_at, now, leeway)?;
     for (name, from) in [("nbf", not_before), ("iat", Some(issued_at))] {
         let Some(early) = from.map(|from| from - now).filter(|early| *early > leeway) else { continue };
         let hint = format!("The token's {name} lies {early} s ahead; it is {} here, and {leeway} s are allowed.", clock(now));
@@ -122,6 +118,15 @@ fn check_times(issuer: &Believed<'_>, claims: &Claims, now: i64, leeway: i64, id
         return Err(Refusal::new(Code::TokenExpired).hint(hint));
     }
     Ok(Checked { id, expires_at, issued_at })
+}
+
+pub(super) fn not_over(expires_at: i64, now: i64, leeway: i64) -> Result<(), Refusal> {
+    if now < expires_at + leeway {
+        return Ok(());
+    }
+    let late = now - expires_at;
+    let hint = format!("The token expired at {}, {late} s ago; it is {} here.", clock(expires_at), clock(now));
+    Err(Refusal::new(Code::TokenExpired).hint(hint))
 }
 
 /// A time is a positive integer, also where it is optional.

@@ -36,6 +36,20 @@ async fn a_leap_of_the_databases_clock_pauses_expiry_however_doubtful_this_repli
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn a_process_that_starts_under_a_clock_that_leapt_takes_nothing_back_at_first(pool: PgPool) {
+    let house = House::build(&pool, &database("shop", "")).await;
+    let (upkeep, _) = upkeep(&house, Arc::default());
+    let look = |ahead| Look { database: FollowingClock::machine() + ahead, asked: Instant::now(), round_trip: Duration::ZERO };
+    for harmless in [time::Duration::ZERO, time::Duration::hours(-1)] {
+        upkeep.begin_clock(&look(harmless));
+        assert!(!house.rooms.leases.is_paused(), "{harmless}");
+    }
+    upkeep.begin_clock(&look(time::Duration::hours(1)));
+    assert!(house.rooms.leases.is_paused());
+    house.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn no_use_of_a_token_is_forgotten_while_the_clock_is_doubted(pool: PgPool) {
     let house = House::build(&pool, &database("shop", "")).await;
     let (upkeep, _) = upkeep(&house, Arc::default());

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::panics;
 use crate::store::StoreError;
 use crate::store::line::{Line, in_time};
 use crate::store::servers::Servers;
@@ -72,6 +73,14 @@ pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
 }
 
 async fn run(mut line: Line, patience: Duration, mut receiver: mpsc::Receiver<Ask>, closing: CancellationToken) {
+    while let Err(panic) = panics::caught(serve(&mut line, patience, &mut receiver, &closing)).await {
+        tracing::error!(panic, "the reader of stored secrets panicked and goes on; this is a defect");
+        line.lose();
+    }
+    line.close().await;
+}
+
+async fn serve(line: &mut Line, patience: Duration, receiver: &mut mpsc::Receiver<Ask>, closing: &CancellationToken) {
     let mut asks = Vec::with_capacity(BATCH);
     loop {
         let taken = tokio::select! {
@@ -88,9 +97,8 @@ async fn run(mut line: Line, patience: Duration, mut receiver: mpsc::Receiver<As
         for ask in asks.drain(..) {
             waiting.entry(ask.which).or_default().push(ask.answer);
         }
-        answer(&mut line, patience, waiting).await;
+        answer(line, patience, waiting).await;
     }
-    line.close().await;
 }
 
 async fn answer(line: &mut Line, patience: Duration, waiting: HashMap<Which, Vec<oneshot::Sender<Answer>>>) {

@@ -19,14 +19,17 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             used_at_once(&replica, point, left, &asked).await;
         }
         let (token, before, began) = (token(), leases(ground).await, Instant::now());
-        let answer = replica.native.exchange(&token, database("4s")).await;
+        let answer = replica.native.exchange(&token, database("6s")).await;
         no_login_without_a_lease(ground).await;
         match (mode, answer) {
             (Mode::Abort, Err(_)) => died(replica, point).await,
-            (Mode::Error, Ok(answer)) => {
+            (Mode::Panic | Mode::Error, Ok(answer)) => {
                 assert_eq!((answer.status, answer.problem().unwrap().code.as_str()), (503, "unavailable"), "{point}");
                 assert!(answer.header("retry-after").parse::<u32>().is_ok());
                 assert!(!answer.body.contains("failpoint"), "the reason is for the operators: {answer:?}");
+                if mode == Mode::Panic {
+                    serves_on(&replica, point).await;
+                }
             }
             (Mode::Delay, Ok(answer)) => {
                 let granted = answer.granted().unwrap_or_else(|error| panic!("{point}: {error}"));
@@ -60,7 +63,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             }
             None => assert_eq!((left, granted), (Left::Nothing, false), "{point} {mode:?}: it left no lease"),
         }
-        let again = replica.native.exchange(token, database("4s")).await.unwrap();
+        let again = replica.native.exchange(token, database("6s")).await.unwrap();
         if granted {
             assert_eq!((again.status, again.code().as_str()), (401, "token_already_used"), "{point} {mode:?}");
         } else {
@@ -68,6 +71,17 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             assert!(ground.login(&granted.credentials["database"].values).await.is_ok());
         }
     }
+}
+
+/// A panic is told as a defect, and costs the request in which it was.
+async fn serves_on(replica: &Replica, point: &str) {
+    assert!(replica.output().contains("this is a defect"), "{point}: {}", replica.output());
+    let stranger = Ci::shared().unwrap().github(&json!({"repository_id": "1"})).unwrap();
+    assert_eq!(replica.native.exchange(&stranger, database("6s")).await.unwrap().status, 403, "{point}: the doors go on");
+    let told = replica.metrics.ask("GET", "/metrics", None, None).await.unwrap().body;
+    let in_request = !point.ends_with("_refused");
+    assert_eq!(told.contains("kind=\"request_panicked\""), in_request, "{point}: {told}");
+    assert!(!told.contains("denial_not_recorded"), "{point}: the group writer goes on: {told}");
 }
 
 struct Asked {
@@ -80,7 +94,7 @@ struct Asked {
 /// Before the sweep, what was made may still be alive, and the token is not free.
 async fn used_at_once(replica: &Replica, point: &str, left: Left, asked: &[Asked]) {
     let Some(Asked { token, began, .. }) = asked.first().filter(|_| left != Left::Nothing) else { return };
-    let early = replica.native.exchange(token, database("4s")).await.unwrap();
+    let early = replica.native.exchange(token, database("6s")).await.unwrap();
     // On a busy machine the sweep may have come first.
     if began.elapsed() < Duration::from_secs(9) {
         assert_eq!(early.code(), "token_already_used", "{point}: what was made may still be alive");
@@ -105,6 +119,6 @@ pub(super) async fn overtaken(ground: &Ground) {
     swept(ground, "overtaken").await;
     let all = leases(ground).await;
     assert_eq!(story(ground, all[0]).await, ["exchange.asked", "lease.revoked"]);
-    let again = slow.native.exchange(&token, database("4s")).await.unwrap();
+    let again = slow.native.exchange(&token, database("6s")).await.unwrap();
     assert_eq!(again.status, 200, "the use is free again: {again:?}");
 }

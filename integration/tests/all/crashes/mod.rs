@@ -1,7 +1,9 @@
-//! The crash matrix as a table: the broker dies, fails or is slow at each step of an exchange, of a renewal and of taking back. A login
-//! never exists without its lease, none is alive after the sweep, what was answered stands in the log, and a token from which nothing
-//! came can be exchanged again.
+//! The crash matrix as a table: the broker dies, panics, fails or is slow at each step of an exchange, of a renewal and of taking back;
+//! its log refuses a record, a create outlasts the sweep, the client leaves. A login never exists without its lease, none is alive after
+//! the sweep, what was answered stands in the log, and a token from which nothing came can be exchanged again. Which row is shown where,
+//! those of outages too: [`rows`].
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use integration::ci::Ci;
@@ -11,24 +13,36 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+mod clock;
 mod exchange;
+mod leaving;
+mod log;
+mod overlap;
 mod renewal;
+mod root_key;
+mod rows;
+mod stopping;
 mod taking_back;
+
+/// Rows at once. Each has brokers of its own, and a database server has only so many connections.
+const AT_ONCE: usize = 8;
 
 /// What happens at a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Mode {
     Abort,
+    Panic,
     Error,
     Delay,
 }
 
 impl Mode {
-    const ALL: [Self; 3] = [Self::Abort, Self::Error, Self::Delay];
+    const ALL: [Self; 4] = [Self::Abort, Self::Panic, Self::Error, Self::Delay];
 
     fn at(self, point: &str, milliseconds: u32) -> Settings {
         let failpoints = match self {
             Self::Abort => format!("{point}=abort"),
+            Self::Panic => format!("{point}=panic"),
             Self::Error => format!("{point}=error"),
             Self::Delay => format!("{point}=delay:{milliseconds}"),
         };
@@ -42,18 +56,26 @@ enum Step {
     Exchange(&'static str, exchange::Left),
     /// The sweep is faster than the second commit.
     Overtaken,
+    /// The target is still making the login when the sweep comes.
+    Overlap(overlap::Then),
+    /// The client goes away after so many bytes of the answer, or before there is one.
+    Leaving(leaving::After),
+    /// The log takes no record.
+    LogRefuses(log::When),
     TakingBack(&'static str),
     Renewal(&'static str, renewal::Moved),
 }
 
 /// In the order of the protocol; the numbers are those of the crash matrix.
-const MATRIX: [Step; 15] = {
-    use Step::{Exchange, Overtaken, Renewal, TakingBack};
+const MATRIX: [Step; 23] = {
+    use Step::{Exchange, Leaving, LogRefuses, Overlap, Overtaken, Renewal, TakingBack};
     use exchange::Left::{Granted, Nothing, Pending};
     use renewal::Moved::{Both, Neither, Row};
     [
         // 1
         Exchange("exchange::before_record", Nothing),
+        // 1, 13: the database refuses the first commit.
+        Exchange("store::record_refused", Nothing),
         // 2: it is written, and the acknowledgement is lost.
         Exchange("store::record_in_doubt", Pending),
         // 3
@@ -62,14 +84,25 @@ const MATRIX: [Step; 15] = {
         Exchange("exchange::before_create", Pending),
         // 4: it is made, and the target's answer is lost.
         Exchange("exchange::create_answered", Pending),
+        // 5
+        Overlap(overlap::Then::Lands),
+        Overlap(overlap::Then::IsRolledBack),
         // 7
         Exchange("exchange::after_create", Pending),
+        // 7, 13: the database refuses the second commit.
+        Exchange("store::activation_refused", Pending),
         // 8
         Exchange("store::activation_in_doubt", Granted),
         // 9
         Overtaken,
-        // 10 to 12
+        // 10 and 12
         Exchange("exchange::after_activate", Granted),
+        // 11
+        Leaving(leaving::After::HalfOfIt),
+        Leaving(leaving::After::Asking),
+        // 13
+        LogRefuses(log::When::AtOnce),
+        LogRefuses(log::When::Meanwhile),
         // 14, 17, 18
         TakingBack("worker::before_revoke"),
         // 15, 17, 18
@@ -84,9 +117,19 @@ const MATRIX: [Step; 15] = {
 
 #[test]
 fn at_every_row_of_the_crash_matrix_nothing_leaks_and_nothing_goes_out_unrecorded() {
-    // Each on a thread and an installation of its own: most of the time they wait for deadlines.
-    let threads: Vec<_> = MATRIX.into_iter().map(|step| std::thread::spawn(move || alone(step))).collect();
-    let failed = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+    // Each on an installation of its own, several at once: most of the time they wait for deadlines.
+    let rows = Arc::new(Mutex::new(MATRIX.into_iter()));
+    let threads: Vec<_> = (0..AT_ONCE)
+        .map(|_| {
+            let rows = Arc::clone(&rows);
+            std::thread::spawn(move || {
+                let next = || rows.lock().unwrap_or_else(PoisonError::into_inner).next();
+                let outcomes = std::iter::from_fn(next).map(|step| std::panic::catch_unwind(|| alone(step)).is_err());
+                outcomes.filter(|failed| *failed).count()
+            })
+        })
+        .collect();
+    let failed: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
     assert_eq!(failed, 0, "rows failed; see above");
 }
 
@@ -97,6 +140,9 @@ fn alone(step: Step) {
         match step {
             Step::Exchange(point, left) => exchange::row(&ground, point, left).await,
             Step::Overtaken => exchange::overtaken(&ground).await,
+            Step::Overlap(then) => overlap::row(&ground, then).await,
+            Step::Leaving(after) => leaving::row(&ground, after).await,
+            Step::LogRefuses(when) => log::row(&ground, when).await,
             Step::TakingBack(point) => taking_back::row(&ground, point).await,
             Step::Renewal(point, moved) => renewal::row(&ground, point, moved).await,
         }

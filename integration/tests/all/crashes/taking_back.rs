@@ -23,6 +23,12 @@ pub(super) async fn row(ground: &Ground, point: &'static str) {
                     assert!(ground.login(&credential.values).await.is_err(), "{point}: nobody is in, whatever is left to do");
                 }
             }
+            Mode::Panic => {
+                replica.says("panicked at").await.unwrap();
+                no_login_without_a_lease(ground).await;
+                // Its claim holds for a minute.
+                make_due(ground).await;
+            }
             Mode::Error => {
                 let told = if point == "worker::before_settle" { "could not be written" } else { "tried again" };
                 replica.says(told).await.unwrap();
