@@ -1,6 +1,6 @@
 //! The kill switch: exchanges are stopped first, then what came of earlier ones is ended, then it is told what was given.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::audit::{Kind, Record};
 use domain::claims::Json;

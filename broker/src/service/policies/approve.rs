@@ -5,7 +5,7 @@ use domain::refusal::{Code, Refusal};
 use domain::wire::PolicyOutcome;
 use uuid::Uuid;
 
-use super::person::author;
+use super::person::{author, person};
 use super::push::{Pushed, Versions};
 use super::withdraw::is_own;
 use crate::service::error::Error;
