@@ -1,6 +1,6 @@
 //! The kill switch: exchanges that operators have stopped. Every replica reads the list every other second and refuses what
 //! it meets before anything is made; what slipped through in between is ended by the sweeps after a stop. Nobody decides by a
-//! list that has not been read for longer than a stop may take to hold: it is read anew first, or nothing is given.
+//! list that has not been read for long, because the database was cut off: it is read anew first, or nothing is given.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,8 +24,9 @@ use crate::store::{Store, StoreError};
 /// A stop is swept to its end once more after so long: a replica that had not read it may have opened sessions, and an exchange takes
 /// no longer than the door's deadline.
 const SWEPT: Duration = Duration::from_secs(30);
-/// How old the list may be that decides: an operator is told that a stop holds everywhere within this time.
-const OLDEST: Duration = Duration::from_secs(5);
+/// How old the list may be that decides. An operator is told that a stop holds everywhere within half of it; a database that goes
+/// over to its standby has time to do so.
+const OLDEST: Duration = Duration::from_secs(10);
 /// Sessions ended in one round.
 const BATCH: i64 = 200;
 
@@ -78,10 +79,7 @@ impl Stops {
     /// Reads the list anew where what is known of it is too old to decide by. If it cannot be read, nobody is given anything.
     pub async fn fresh(&self) -> Result<(), Error> {
         let looked = *self.looked.lock().unwrap_or_else(PoisonError::into_inner);
-        match looked.is_some_and(|looked| looked.elapsed() < OLDEST) {
-            true => Ok(()),
-            false => self.follow().await,
-        }
+        if looked.is_some_and(|looked| looked.elapsed() < OLDEST) { Ok(()) } else { self.follow().await }
     }
 
     /// Refuses what was allowed and is stopped.

@@ -98,8 +98,16 @@ async fn nothing_is_lost(ground: &Ground, records: &mut PgConnection, got: &[Got
 /// Whatever hung at the moment of the cut hangs no more: what is stopped now is stopped on every replica.
 async fn a_stop_reaches(replicas: &[Replica], operator: &str) {
     let stop = json!({"filter": {"run": "424242"}, "reason": "after the cut"});
-    let stopped = replicas[0].operator.ask("POST", "/api/v1/operator/stops", Some(operator), Some(&stop)).await.unwrap();
-    assert_eq!(stopped.status, 200, "{stopped:?}");
+    // It may be the other replica that has gone on by now.
+    let begun = Instant::now();
+    loop {
+        let stopped = replicas[0].operator.ask("POST", "/api/v1/operator/stops", Some(operator), Some(&stop)).await.unwrap();
+        if stopped.status == 200 {
+            break;
+        }
+        assert!(stopped.status == 503 && begun.elapsed() < RESUME, "{stopped:?}\n{}", replicas[0].output());
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
     tokio::time::sleep(Duration::from_secs(5)).await;
     let mut claims = deploy_claims();
     claims["run_id"] = json!("424242");
