@@ -26,12 +26,12 @@ pub struct Memory {
 impl Store {
     /// The hold, if there is one.
     pub async fn hold(&self) -> Result<Option<Hold>, StoreError> {
-        Ok(sqlx::query_as!(Hold, "select since, reason from daypass.holds").fetch_optional(self.pool()).there(self).await?)
+        sqlx::query_as!(Hold, "select since, reason from daypass.holds").fetch_optional(self.pool()).there(self).await
     }
 
     /// The newest record of the log, and whether `remembered` still stands in it.
     pub async fn memory(&self, remembered: Option<Uuid>) -> Result<Memory, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Memory,
             r#"select (select id from daypass.audit_records order by id desc limit 1) as newest,
                       ($1::uuid is null or exists (select from daypass.audit_records where id = $1)) as "stands!",
@@ -40,7 +40,7 @@ impl Store {
         )
         .fetch_one(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 
     /// Lets taking back wait. `false`: it does already.

@@ -97,7 +97,7 @@ impl Store {
 
     /// Claims ends whose sessions are to be looked for. They come again at `again` if nothing is heard of them.
     pub async fn claim_job_ends(&self, now: OffsetDateTime, again: OffsetDateTime, limit: i64) -> Result<Vec<Due>, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Due,
             "with due as materialized (
                  select run, project, issuer, job, attempt from daypass.job_ends where look_at <= $1
@@ -112,7 +112,7 @@ impl Store {
         )
         .fetch_all(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 
     /// The open sessions of jobs that are over: of the same issuer, project and run, and of the very job, or, for a whole

@@ -149,13 +149,14 @@ impl Store {
 
     /// What comes of work that is a transaction of its own, or an error: where nobody's deadline ends the wait for a server
     /// that was cut off, it ends here, and nothing or all of it happened.
-    pub async fn whole<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        async { Ok(work.await) }.there(self).await?
+    pub fn whole<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> impl Future<Output = Result<T, E>> {
+        let work = Box::pin(work);
+        async move { async { Ok(work.await) }.there(self).await? }
     }
 
     /// When this installation was first started.
     pub async fn created_at(&self) -> Result<OffsetDateTime, StoreError> {
-        Ok(sqlx::query_scalar!("select created_at from daypass.deployment").fetch_one(self.pool()).there(self).await?)
+        sqlx::query_scalar!("select created_at from daypass.deployment").fetch_one(self.pool()).there(self).await
     }
 
     /// Begins a change of several steps. It happens as a whole with [`Tx::commit`], or not at all.
@@ -200,9 +201,10 @@ impl Store {
 /// What asks the database and waits for it no longer than it is there: a server that was cut off never answers, and most who
 /// ask have no deadline of their own.
 trait There<T>: Future<Output = Result<T, sqlx::Error>> + Sized {
-    async fn there(self, store: &Store) -> Result<T, StoreError> {
-        // Boxed, so that it is not carried through the layers of waiting by value.
-        Ok(store.0.servers.while_here(store.0.patience, Box::pin(self)).await?)
+    fn there(self, store: &Store) -> impl Future<Output = Result<T, StoreError>> {
+        // Boxed at once, so that it is not carried by value through the layers of waiting.
+        let work = Box::pin(self);
+        async move { Ok(store.0.servers.while_here(store.0.patience, work).await?) }
     }
 }
 

@@ -187,7 +187,7 @@ pub(super) async fn opened_by_token(
     token_key: Uuid,
     idempotency: Option<&[u8; 32]>,
 ) -> Result<Option<Uuid>, StoreError> {
-    Ok(sqlx::query_scalar!(
+    sqlx::query_scalar!(
         "select u.session_id from daypass.token_uses u join daypass.sessions s on s.id = u.session_id where u.token_key = $1
          order by s.idempotency is not distinct from $2 desc, u.session_id desc limit 1",
         token_key,
@@ -195,7 +195,7 @@ pub(super) async fn opened_by_token(
     )
     .fetch_optional(store.pool())
     .there(store)
-    .await?)
+    .await
 }
 
 impl Tx {

@@ -37,26 +37,26 @@ pub struct Stopped {
 impl Store {
     /// Every stop that holds, the newest first.
     pub async fn stops(&self) -> Result<Vec<Stop>, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Stop,
             "select id, repository, run, role, issuer, engine, issued_before, reason, spared, switch, created_at
              from daypass.stops where lifted_at is null order by id desc"
         )
         .fetch_all(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 
     /// The stops whose sessions have not all been ended yet. What is only switched off ends nothing.
     pub async fn unswept_stops(&self) -> Result<Vec<Stop>, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Stop,
             "select id, repository, run, role, issuer, engine, issued_before, reason, spared, created_at, switch
              from daypass.stops where lifted_at is null and swept_at is null and not switch order by id"
         )
         .fetch_all(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 
     /// Notes that no session is left that a stop speaks of.
@@ -120,7 +120,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Stopped>, StoreError> {
         let mut tx = self.search().await?;
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Stopped,
             "select s.id, s.role, s.opened_at from daypass.sessions s
              where s.ended_at is null and s.ends_at > $1
@@ -147,7 +147,7 @@ impl Store {
         )
         .fetch_all(tx.connection())
         .there(self)
-        .await?)
+        .await
     }
 }
 

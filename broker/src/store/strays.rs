@@ -124,14 +124,14 @@ impl Store {
 
     /// The strays of a target that are known.
     pub async fn strays(&self, connection: &str) -> Result<Vec<Stray>, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Stray,
             "select name, reason, first_seen, spared_until, quarantined_at from daypass.strays where connection = $1",
             connection
         )
         .fetch_all(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 
     /// Notes strays that are not known yet.

@@ -22,7 +22,7 @@ pub struct Waiting {
 impl Store {
     /// What waits to be taken back, target by target; `before` as in [`Store::late_leases`].
     pub async fn waiting(&self, now: OffsetDateTime, before: OffsetDateTime) -> Result<Vec<Waiting>, StoreError> {
-        Ok(sqlx::query_as!(
+        sqlx::query_as!(
             Waiting,
             r#"select coalesce(connection, engine) as "target!", count(*) filter (where due_at <= $1) as "due!",
                       count(*) filter (where coalesce(wanted_at, due_at) < $2) as "overdue!",
@@ -35,6 +35,6 @@ impl Store {
         )
         .fetch_all(self.pool())
         .there(self)
-        .await?)
+        .await
     }
 }
