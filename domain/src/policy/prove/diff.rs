@@ -137,8 +137,9 @@ fn gained(side: &Side<'_>, diff: &mut Diff, work: u64) -> u64 {
         }
     };
     for suspect in &suspects {
+        let refused: Vec<Choice> = suspect.others.iter().map(|other| tokens.refuses(other, &mut domains)).collect();
         for (at, row) in &suspect.rows {
-            match side.moved(suspect, *at, row, &lacking, &tokens, &mut domains) {
+            match side.moved(suspect, &refused, (*at, row), &lacking, &tokens, &mut domains) {
                 Ok(moved) => diff.moved.extend(moved),
                 Err(unclear) => unanswered(suspect.role, &unclear),
             }
@@ -188,15 +189,14 @@ impl<'s> Side<'s> {
     fn moved(
         &self,
         suspect: &Suspect<'_>,
-        at: usize,
-        row: &Row,
+        refused: &[Choice],
+        (at, row): (usize, &Row),
         lacking: &[Condition],
         tokens: &Tokens<'_>,
         domains: &mut Domains,
     ) -> Result<Option<Moved>, Unclear> {
         let facts: Vec<Lit> = row.conditions.iter().map(|condition| tokens.condition(condition, domains)).collect();
         let spared = tokens.spared(row, domains);
-        let refused: Vec<Choice> = suspect.others.iter().map(|other| tokens.refuses(other, domains)).collect();
         let lacking: Vec<Lit> = lacking.iter().map(|condition| tokens.condition(condition, domains)).collect();
         let mut solver = Solver::new(domains, &tokens.first);
         let mut state = tokens.all.clone();
@@ -210,7 +210,7 @@ impl<'s> Side<'s> {
         let (claims, changes) = match token(tokens, &guess, solver.domains, &shows) {
             Some(guessed) => guessed,
             None => {
-                let Some(model) = search(&mut solver, &state, &refused, &lacking)? else { return Ok(None) };
+                let Some(model) = search(&mut solver, &state, refused, &lacking)? else { return Ok(None) };
                 let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
                 token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
             }

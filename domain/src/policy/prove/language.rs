@@ -211,7 +211,7 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize, budget: &mut
         if depth >= longest {
             return Ok(None);
         }
-        budget.spend(alphabet.len().saturating_mul(sets.len().saturating_add(8)).saturating_mul(4))?;
+        budget.spend(alphabet.len().saturating_mul(sets.len().saturating_add(8)).saturating_mul(10))?;
         for byte in &alphabet {
             let next: Vec<StateID> =
                 sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();

@@ -115,7 +115,7 @@ impl Domains {
             if found.len() >= count {
                 break;
             }
-            self.budget.spend(8 + sets.iter().map(|(texts, _)| texts.effort()).sum::<usize>())?;
+            self.budget.spend(200 + sets.iter().map(|(texts, _)| texts.effort()).sum::<usize>())?;
             let fits = text.len() <= shape.longest
                 && !text.chars().any(char::is_control)
                 && sets.iter().all(|(texts, holds)| texts.has(&text) == *holds);
