@@ -77,6 +77,19 @@ impl Texts {
         }
     }
 
+    /// Whether a text lies in the set just when it does with its ASCII letters in another case.
+    pub(super) const fn is_blind_to_case(&self) -> bool {
+        match self {
+            Self::Words { fold, .. } | Self::Glob { fold, .. } => *fold,
+            Self::Digits | Self::Full | Self::Any => true,
+            Self::Begins { .. } => false,
+        }
+    }
+
+    pub(super) const fn is_words(&self) -> bool {
+        matches!(self, Self::Words { .. })
+    }
+
     /// Texts that a person would write who wants one of the set.
     pub(super) fn likely(&self) -> Vec<String> {
         match self {

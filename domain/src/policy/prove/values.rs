@@ -123,8 +123,12 @@ impl Domains {
                 found.push(text);
             }
         }
+        // Where no set tells upper from lower case, one spelling of a word stands for all of them.
+        let blind = || {
+            sets.iter().all(|(texts, _)| texts.is_blind_to_case()) && sets.iter().any(|(texts, holds)| *holds && texts.is_words())
+        };
         // Where the words can be told one by one, these were all.
-        while found.len() < count && words.is_none() {
+        while found.len() < count && words.is_none() && !(count == 1 && blind()) {
             match self.another(&sets, &found, shape.longest)? {
                 Some(text) => found.push(text),
                 None => break,
