@@ -132,7 +132,9 @@ fn gained(side: &Side<'_>, diff: &mut Diff, work: u64) -> u64 {
     let tokens = match Tokens::new(side.issuer, other, conditions, &mut domains) {
         Ok(tokens) => tokens,
         Err(unclear) => {
-            suspects.iter().for_each(|suspect| unanswered(suspect.role, &unclear));
+            for suspect in &suspects {
+                unanswered(suspect.role, &unclear);
+            }
             return domains.budget.left();
         }
     };
@@ -207,13 +209,12 @@ impl<'s> Side<'s> {
         let shows = |claims: &Claims| has(self.after, self.issuer, role, claims) && !self.had(role, claims);
         // The sample with what the row asks for is such a token more often than not; only else is there much to search.
         let guess = Model { domains: state.domains.clone(), texts: Vec::new() };
-        let (claims, changes) = match token(tokens, &guess, solver.domains, &shows) {
-            Some(guessed) => guessed,
-            None => {
-                let Some(model) = search(&mut solver, &state, refused, &lacking)? else { return Ok(None) };
-                let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
-                token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
-            }
+        let (claims, changes) = if let Some(guessed) = token(tokens, &guess, solver.domains, &shows) {
+            guessed
+        } else {
+            let Some(model) = search(&mut solver, &state, refused, &lacking)? else { return Ok(None) };
+            let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
+            token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
         };
         let because = self.because(role, &claims);
         let (role, issuer, place) = (role.clone(), self.issuer.name.clone(), row.place.clone());

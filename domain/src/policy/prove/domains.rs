@@ -98,13 +98,12 @@ impl Domains {
     }
 
     pub(super) fn domain(&mut self, shape: Shape, facts: Vec<Fact>) -> Result<DomainId, TooLarge> {
-        let whole = match self.whole.get(&shape) {
-            Some(whole) => *whole,
-            None => {
-                let whole = self.put(Domain { shape, narrows: None, known: None })?;
-                self.whole.insert(shape, whole);
-                whole
-            }
+        let whole = if let Some(whole) = self.whole.get(&shape) {
+            *whole
+        } else {
+            let whole = self.put(Domain { shape, narrows: None, known: None })?;
+            self.whole.insert(shape, whole);
+            whole
         };
         facts.into_iter().try_fold(whole, |domain, fact| self.narrow(domain, fact))
     }
@@ -211,7 +210,7 @@ impl Domains {
         let beside = *self.narrowed.get(&(before, fact))?;
         let known = self.known.get(beside)?.known.clone()?.ok()?;
         let holds = known.value.as_deref().is_none_or(|value| self.is_true(last, Some(value)));
-        holds.then(|| Known { absent: known.absent && !last.1, value: known.value })
+        holds.then_some(Known { absent: known.absent && !last.1, value: known.value })
     }
 
     /// The atoms of the facts.
