@@ -20,7 +20,7 @@ impl Budget {
     /// All of a comparison, or of the proofs of a set.
     pub(super) const ALL: u64 = 4_000_000_000;
     /// One question of it, so that a hard one leaves something to the others.
-    const QUESTION: u64 = 500_000_000;
+    const QUESTION: u64 = 1_500_000_000;
     const MEMORY: usize = 128 << 20;
 
     pub(super) const fn new(work: u64) -> Self {

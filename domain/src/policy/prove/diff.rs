@@ -132,13 +132,16 @@ fn gained(side: &Side<'_>, diff: &mut Diff, work: u64) -> u64 {
     let tokens = match Tokens::new(side.issuer, other, conditions, &mut domains) {
         Ok(tokens) => tokens,
         Err(unclear) => {
-            suspects.iter().for_each(|suspect| unanswered(suspect.role, &unclear));
+            for suspect in &suspects {
+                unanswered(suspect.role, &unclear);
+            }
             return domains.budget.left();
         }
     };
     for suspect in &suspects {
+        let refused: Vec<Choice> = suspect.others.iter().map(|other| tokens.refuses(other, &mut domains)).collect();
         for (at, row) in &suspect.rows {
-            match side.moved(suspect, *at, row, &lacking, &tokens, &mut domains) {
+            match side.moved(suspect, &refused, (*at, row), &lacking, &tokens, &mut domains) {
                 Ok(moved) => diff.moved.extend(moved),
                 Err(unclear) => unanswered(suspect.role, &unclear),
             }
@@ -188,15 +191,14 @@ impl<'s> Side<'s> {
     fn moved(
         &self,
         suspect: &Suspect<'_>,
-        at: usize,
-        row: &Row,
+        refused: &[Choice],
+        (at, row): (usize, &Row),
         lacking: &[Condition],
         tokens: &Tokens<'_>,
         domains: &mut Domains,
     ) -> Result<Option<Moved>, Unclear> {
         let facts: Vec<Lit> = row.conditions.iter().map(|condition| tokens.condition(condition, domains)).collect();
         let spared = tokens.spared(row, domains);
-        let refused: Vec<Choice> = suspect.others.iter().map(|other| tokens.refuses(other, domains)).collect();
         let lacking: Vec<Lit> = lacking.iter().map(|condition| tokens.condition(condition, domains)).collect();
         let mut solver = Solver::new(domains, &tokens.first);
         let mut state = tokens.all.clone();
@@ -207,13 +209,12 @@ impl<'s> Side<'s> {
         let shows = |claims: &Claims| has(self.after, self.issuer, role, claims) && !self.had(role, claims);
         // The sample with what the row asks for is such a token more often than not; only else is there much to search.
         let guess = Model { domains: state.domains.clone(), texts: Vec::new() };
-        let (claims, changes) = match token(tokens, &guess, solver.domains, &shows) {
-            Some(guessed) => guessed,
-            None => {
-                let Some(model) = search(&mut solver, &state, &refused, &lacking)? else { return Ok(None) };
-                let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
-                token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
-            }
+        let (claims, changes) = if let Some(guessed) = token(tokens, &guess, solver.domains, &shows) {
+            guessed
+        } else {
+            let Some(model) = search(&mut solver, &state, refused, &lacking)? else { return Ok(None) };
+            let refuted = || Unclear::Refuted(format!("role `{role}`, row {}", at + 1));
+            token(tokens, &model, solver.domains, &shows).ok_or_else(refuted)?
         };
         let because = self.because(role, &claims);
         let (role, issuer, place) = (role.clone(), self.issuer.name.clone(), row.place.clone());

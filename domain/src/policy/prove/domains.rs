@@ -98,19 +98,19 @@ impl Domains {
     }
 
     pub(super) fn domain(&mut self, shape: Shape, facts: Vec<Fact>) -> Result<DomainId, TooLarge> {
-        let whole = match self.whole.get(&shape) {
-            Some(whole) => *whole,
-            None => {
-                let whole = self.put(Domain { shape, narrows: None, known: None })?;
-                self.whole.insert(shape, whole);
-                whole
-            }
+        let whole = if let Some(whole) = self.whole.get(&shape) {
+            *whole
+        } else {
+            let whole = self.put(Domain { shape, narrows: None, known: None })?;
+            self.whole.insert(shape, whole);
+            whole
         };
         facts.into_iter().try_fold(whole, |domain, fact| self.narrow(domain, fact))
     }
 
     fn put(&mut self, domain: Domain) -> Result<DomainId, TooLarge> {
         self.budget.keep(Self::BYTES)?;
+        self.budget.spend(300)?;
         self.known.push(domain);
         Ok(self.known.len().saturating_sub(1))
     }
@@ -120,9 +120,17 @@ impl Domains {
         if let Some(narrow) = self.narrowed.get(&(domain, fact)) {
             return Ok(*narrow);
         }
-        let (shape, facts) = self.parts(domain)?;
-        let narrow =
-            if facts.contains(&fact) { domain } else { self.put(Domain { shape, narrows: Some((domain, fact)), known: None })? };
+        let held = self.known.get(domain).ok_or(TooLarge)?;
+        let shape = held.shape;
+        // Something that the domain holds and the fact shuts out tells at once that the fact is new.
+        let is_new = held.known.as_ref().and_then(|known| known.as_ref().ok()).is_some_and(|known| {
+            known.value.as_deref().is_some_and(|value| !self.is_true(fact, Some(value))) || (known.absent && fact.1)
+        });
+        let narrow = if !is_new && self.parts(domain)?.1.contains(&fact) {
+            domain
+        } else {
+            self.put(Domain { shape, narrows: Some((domain, fact)), known: None })?
+        };
         self.narrowed.insert((domain, fact), narrow);
         Ok(narrow)
     }
@@ -145,7 +153,7 @@ impl Domains {
             at = domain.narrows.map(|(wider, _)| wider);
         }
         facts.reverse();
-        self.budget.spend(facts.len())?;
+        self.budget.spend(50 + facts.len().saturating_mul(3))?;
         shape.map(|shape| (shape, facts)).ok_or(TooLarge)
     }
 
@@ -155,7 +163,7 @@ impl Domains {
 
     /// Whether the fact holds of something in the domain.
     pub(super) fn can(&mut self, domain: DomainId, fact: Fact) -> Result<bool, TooLarge> {
-        self.budget.spend(4)?;
+        self.budget.spend(60)?;
         // What was found before answers most questions.
         let known = self.known(domain)?;
         let value = known.value.as_deref().is_some_and(|value| self.is_true(fact, Some(value)));
@@ -187,9 +195,22 @@ impl Domains {
                 return Ok(Known { absent, value: wider.value });
             }
         }
+        if let Some(found) = self.found_before(narrows) {
+            return Ok(found);
+        }
         let (shape, facts) = self.parts(id)?;
         let absent = facts.iter().all(|(_, holds)| !holds);
         Ok(Known { absent, value: self.value(shape, &facts)?.map(Rc::new) })
+    }
+
+    /// What was found of the last fact without the one before it is often an answer with it, too.
+    fn found_before(&self, narrows: Option<(DomainId, Fact)>) -> Option<Known> {
+        let (wider, fact) = narrows?;
+        let (before, last) = self.known.get(wider)?.narrows?;
+        let beside = *self.narrowed.get(&(before, fact))?;
+        let known = self.known.get(beside)?.known.clone()?.ok()?;
+        let holds = known.value.as_deref().is_none_or(|value| self.is_true(last, Some(value)));
+        holds.then_some(Known { absent: known.absent && !last.1, value: known.value })
     }
 
     /// The atoms of the facts.

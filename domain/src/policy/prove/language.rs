@@ -77,6 +77,19 @@ impl Texts {
         }
     }
 
+    /// Whether a text lies in the set just when it does with its ASCII letters in another case.
+    pub(super) const fn is_blind_to_case(&self) -> bool {
+        match self {
+            Self::Words { fold, .. } | Self::Glob { fold, .. } => *fold,
+            Self::Digits | Self::Full | Self::Any => true,
+            Self::Begins { .. } => false,
+        }
+    }
+
+    pub(super) const fn is_words(&self) -> bool {
+        matches!(self, Self::Words { .. })
+    }
+
     /// Texts that a person would write who wants one of the set.
     pub(super) fn likely(&self) -> Vec<String> {
         match self {
@@ -211,7 +224,7 @@ pub(super) fn shortest(sets: &[(&Automaton, bool)], longest: usize, budget: &mut
         if depth >= longest {
             return Ok(None);
         }
-        budget.spend(alphabet.len().saturating_mul(sets.len().saturating_add(8)).saturating_mul(4))?;
+        budget.spend(alphabet.len().saturating_mul(sets.len().saturating_add(8)).saturating_mul(10))?;
         for byte in &alphabet {
             let next: Vec<StateID> =
                 sets.iter().zip(&states).map(|((set, _), state)| set.dfa.next_state(*state, *byte)).collect();

@@ -40,6 +40,14 @@ pub(super) struct State {
     pub(super) impossible: bool,
 }
 
+impl State {
+    /// What is known, and nothing to choose.
+    fn without_choices(&self) -> Self {
+        let (domains, same, differ) = (self.domains.clone(), self.same.clone(), self.differ.clone());
+        Self { domains, same, differ, open: Vec::new(), impossible: self.impossible }
+    }
+}
+
 /// A way to satisfy everything: the domain of each claim, and texts that some claims must have because of others.
 #[derive(Clone, Debug)]
 pub(super) struct Model {
@@ -128,6 +136,7 @@ impl<'d> Solver<'d> {
 
     /// Which ways of a choice are left.
     fn live(&mut self, state: &State, choice: &Choice) -> Result<Live, TooLarge> {
+        self.domains.budget.spend(100)?;
         let mut ways = Vec::new();
         for (at, way) in choice.iter().enumerate() {
             match self.standing(state, way)? {
@@ -169,7 +178,8 @@ impl<'d> Solver<'d> {
         }
         // Facts that are possible one by one need not be so together.
         let possible = way.len() == 1 && matches!(way.first(), Some(Lit::Is { .. })) || {
-            let mut trial = State { open: Vec::new(), ..state.clone() };
+            let mut trial = state.without_choices();
+            self.domains.budget.spend(500 + 4 * (trial.domains.len() + trial.same.len() + trial.differ.len()))?;
             self.assert(&mut trial, way)?
         };
         Ok(if possible { Standing::Possible } else { Standing::Impossible })
@@ -177,7 +187,7 @@ impl<'d> Solver<'d> {
 
     /// A way to satisfy everything, or that there is none.
     pub(super) fn solve(&mut self, mut state: State) -> Result<Option<Model>, TooLarge> {
-        self.domains.budget.spend(100 + state.domains.len() + 8 * state.open.len())?;
+        self.domains.budget.spend(1_000 + state.domains.len() + 20 * state.open.len())?;
         if state.impossible || !self.propagate(&mut state)? {
             return Ok(None);
         }

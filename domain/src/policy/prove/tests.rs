@@ -7,6 +7,7 @@ use crate::policy::tests::{ISSUERS, lines, one, with_row};
 use crate::policy::{Condition, Issuer, Pattern, PolicySet, Row, Value};
 
 mod agreement;
+mod budget;
 mod diffs;
 mod invariants;
 mod languages;

@@ -115,7 +115,7 @@ impl Domains {
             if found.len() >= count {
                 break;
             }
-            self.budget.spend(8 + sets.iter().map(|(texts, _)| texts.effort()).sum::<usize>())?;
+            self.budget.spend(200 + sets.iter().map(|(texts, _)| texts.effort()).sum::<usize>())?;
             let fits = text.len() <= shape.longest
                 && !text.chars().any(char::is_control)
                 && sets.iter().all(|(texts, holds)| texts.has(&text) == *holds);
@@ -123,8 +123,12 @@ impl Domains {
                 found.push(text);
             }
         }
+        // Where no set tells upper from lower case, one spelling of a word stands for all of them.
+        let blind = || {
+            sets.iter().all(|(texts, _)| texts.is_blind_to_case()) && sets.iter().any(|(texts, holds)| *holds && texts.is_words())
+        };
         // Where the words can be told one by one, these were all.
-        while found.len() < count && words.is_none() {
+        while found.len() < count && words.is_none() && !(count == 1 && blind()) {
             match self.another(&sets, &found, shape.longest)? {
                 Some(text) => found.push(text),
                 None => break,

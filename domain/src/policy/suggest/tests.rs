@@ -192,7 +192,9 @@ fn a_row_that_goes_does_not_shift_the_changes_of_those_behind_it() {
         .map(|row| row.conditions.iter().filter(|it| it.claim != "repository_id").map(|it| it.pattern.to_string()).collect())
         .collect();
     let mut sorted = rows;
-    sorted.iter_mut().for_each(|row| row.sort());
+    for row in &mut sorted {
+        row.sort();
+    }
     assert_eq!(sorted, [vec!["\"production\"", "\"push\"", "\"refs/heads/wild\""], vec!["\"refs/heads/main\"", "\"schedule\""]]);
 }
 
