@@ -138,6 +138,15 @@ fn tokens_that_were_not_meant_for_a_broker_are_told() {
         assert!(of_token(token.clone(), Some(audience.to_owned()), None).is_err(), "named by hand it is no better: {audience}");
         made(&of_token(token, Some("https://broker.test".to_owned()), None).unwrap());
     }
+    let organization = by_name("circleci").unwrap().sample().text("iss").unwrap().rsplit('/').next().unwrap().to_owned();
+    for (kind, audience) in [
+        ("buildkite", "https://buildkite.com/acme"),
+        ("circleci", &organization),
+        ("bitbucket", "ari:cloud:bitbucket::workspace/6a1b3d6c-0b6f-4b7e-9a39-0c1f2e3d4a5b"),
+    ] {
+        let error = of_token(token(kind, &[("aud", audience)]), None, None).unwrap_err();
+        assert!(error.reason.contains("asks for no audience"), "{kind}: {error}");
+    }
     let unknown = token("github", &[("iss", "https://login.example")]);
     let error = of_token(unknown, None, None).unwrap_err();
     assert!(error.reason.contains("https://login.example"), "{error}");

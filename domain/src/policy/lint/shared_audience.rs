@@ -43,6 +43,11 @@ pub(in crate::policy) fn foreign(url: &str, audience: &str) -> Option<&'static s
 /// Servers put their own address into tokens for which the job named no audience; github.com and gitlab.com go by that name.
 fn is_default(url: &str, audience: &str) -> bool {
     let origin = |text: &str| url::Url::parse(text).ok().map(|url| url.origin());
+    // CircleCI takes the organisation's id, which its URL ends with; Bitbucket the workspace.
+    if audience.starts_with("ari:cloud:bitbucket::") || url.strip_suffix(audience).is_some_and(|rest| rest.ends_with("/org/")) {
+        return true;
+    }
     let server = if url.starts_with(github::URL) { "https://github.com".to_owned() } else { url.replacen("https://token.actions.", "https://", 1) };
+    let server = server.replacen("https://agent.", "https://", 1);
     origin(&server).is_some() && origin(&server) == origin(audience)
 }

@@ -19,7 +19,7 @@ fn found(example: &str) -> Vec<Finding> {
 fn files(text: &str) -> Vec<SourceFile> {
     let mut files = vec![SourceFile { path: "set.toml".to_owned(), text: String::new() }];
     for line in text.lines() {
-        match line.strip_prefix("# ").filter(|name| name.ends_with(".toml")) {
+        match line.strip_prefix("# ").filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "toml")) {
             Some(name) => files.push(SourceFile { path: name.to_owned(), text: String::new() }),
             None => writeln!(files.last_mut().unwrap().text, "{line}").unwrap(),
         }

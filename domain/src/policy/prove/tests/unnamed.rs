@@ -25,21 +25,17 @@ fn compared(old: &PolicySet, new: &PolicySet) -> Vec<(Unnamed, String, Option<St
     all.found.into_iter().map(|found| (found.now, found.roles.join(" "), found.instead)).collect()
 }
 
-fn some(name: &str) -> Option<String> {
-    Some(name.to_owned())
-}
-
 #[test]
 fn a_second_role_for_the_same_token_makes_its_asks_ambiguous() {
     let one = set(&[("a", "")]);
     let two = set(&[("a", ""), ("b", "environment = \"x\"")]);
-    assert_eq!(compared(&one, &two), [(Unnamed::Ambiguous, "a b".to_owned(), some("a"))]);
-    assert_eq!(compared(&two, &one), [(Unnamed::Clear, "a b".to_owned(), some("a"))]);
+    assert_eq!(compared(&one, &two), [(Unnamed::Ambiguous, "a b".to_owned(), Some("a".to_owned()))]);
+    assert_eq!(compared(&two, &one), [(Unnamed::Clear, "a b".to_owned(), Some("a".to_owned()))]);
     assert_eq!(compared(&two, &two), []);
     // What the token says makes them differ.
     let apart = set(&[("a", "environment = \"y\""), ("b", "environment = \"x\"")]);
     assert_eq!(compared(&one, &apart), []);
-    assert_eq!(compared(&two, &apart), [(Unnamed::Clear, "a b".to_owned(), some("b"))]);
+    assert_eq!(compared(&two, &apart), [(Unnamed::Clear, "a b".to_owned(), Some("b".to_owned()))]);
 }
 
 #[test]
@@ -62,7 +58,7 @@ fn a_role_in_shadow_makes_nothing_ambiguous() {
     let rehearsed = loaded(&format!("{ISSUERS}\n{}[role.b]\nshadow = true\n{}", role("a", ""), role("b", "")));
     assert_eq!(compared(&one, &rehearsed), []);
     let live = set(&[("a", ""), ("b", "")]);
-    assert_eq!(compared(&rehearsed, &live), [(Unnamed::Ambiguous, "a b".to_owned(), some("a"))]);
+    assert_eq!(compared(&rehearsed, &live), [(Unnamed::Ambiguous, "a b".to_owned(), Some("a".to_owned()))]);
 }
 
 #[test]
