@@ -180,7 +180,7 @@ mod tests {
             "ca.pem",
             "keys.json",
             "ci.hook: a hook's secret has at least 16 characters",
-            "[hook.github]: absent.hook does not exist",
+            "absent.hook does not exist",
             "[hook.ci]: issuers of kind generic send nothing",
             "[hook.nobody]: the policy set has no issuer",
         ];

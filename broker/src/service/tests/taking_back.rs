@@ -3,9 +3,9 @@ use domain::lease::State;
 use super::*;
 use crate::store::{NewLease, Record};
 
-/// Until `done`, or some seconds have gone by.
+/// Until `done`, or half a minute has gone by: what was never activated is not tried before its create deadline.
 pub(super) async fn until(what: &str, mut done: impl AsyncFnMut() -> bool) {
-    for _ in 0..500 {
+    for _ in 0..1_500 {
         if done().await {
             return;
         }

@@ -151,17 +151,3 @@ fn a_guard_that_goes_widens() {
     assert!(compared(&guarded, plain).widens() && compared(&guarded, plain).outcomes_stay());
     assert!(!compared(plain, &guarded).widens());
 }
-
-#[test]
-fn of_several_owners_of_the_same_files_each_is_compared() {
-    let owner = |roles: &str| format!("[[owner]]\nfiles = \"*.toml\"\nroles = {{ glob = \"{roles}\" }}\n");
-    let set = |owners: &[&str]| {
-        let owners: String = owners.iter().map(|roles| owner(roles)).collect();
-        format!("{}\n{owners}", with_row(ROW)[0].text)
-    };
-    let two = set(&["deploy", "shop-*"]);
-    assert!(compared(&two, &set(&["deploy", "*"])).widens(), "the second one reaches further");
-    assert!(compared(&two, &set(&["shop-*", "deploy"])).is_empty(), "in another order they say the same");
-    assert!(compared(&two, &set(&["deploy"])).widens());
-    assert!(!compared(&set(&["deploy"]), &two).widens());
-}
