@@ -76,7 +76,7 @@ impl Target {
     const LATE: u8 = 6;
     /// Lists for ever, and does everything else.
     const LISTS: u8 = 7;
-    /// Takes a moment to make something.
+    /// Makes nothing until its mood is another one.
     const SLOW: u8 = 8;
 
     fn mood(&self, mood: u8) {
@@ -104,8 +104,8 @@ impl Engine for Target {
         if mood == Self::FAILS {
             return Err(EngineError::TargetUnavailable("not now".to_owned()));
         }
-        if mood == Self::SLOW {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+        while self.mood.load(Ordering::Relaxed) == Self::SLOW {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let native_expiry = (mood == Self::FLEETING).then(|| bench.system.now() + Duration::from_mins(1));
         self.made.fetch_add(1, Ordering::Relaxed);

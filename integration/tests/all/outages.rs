@@ -59,8 +59,8 @@ async fn a_wrong_configuration_is_told_whole_and_stops_the_start() {
     assert_eq!(replica.ended().await.unwrap().code(), Some(1));
     let said = replica.output();
     for problem in [
-        "[seal] file: no-such.key does not exist",
-        "[database] password_file: no-such.password does not exist",
+        "no-such.key does not exist",
+        "no-such.password does not exist",
         "tls is needed",
         "\"oracle\" is not one of",
         "[lisen] is not a section",

@@ -58,7 +58,8 @@ async fn what_differs_between_leases_and_target_is_told_and_set_right() {
     let looked = reconcile(&ground, &replica, json!({"dry_run": true, "connection": "shop"})).await;
     let target = &looked["targets"][0];
     assert_eq!((target["logins"].as_u64(), target["lost"][0]["name"].as_str()), (Some(2), Some(names[0].as_str())), "{looked}");
-    assert_eq!(target["strays"][0]["step"], "seen");
+    // A worker's own look may have come first.
+    assert!(["seen", "quarantined"].contains(&target["strays"][0]["step"].as_str().unwrap()), "{looked}");
     reconcile(&ground, &replica, json!({})).await;
     reconcile(&ground, &replica, json!({})).await;
     assert_eq!(ground.databases.logins().await.unwrap(), [names[1].clone()], "the one with a lease, and it alone");

@@ -27,14 +27,12 @@ impl House {
         let (made, token) = (self.target.made.load(Ordering::Relaxed), self.token("shop"));
         let asked = self.exchange(self.ask(&token));
         let change = async {
-            while leases(pool, "state = 'pending'").await == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            super::taking_back::until("it is being made", async || leases(pool, "state = 'pending'").await > 0).await;
             meanwhile(self).await;
             assert_eq!(self.target.made.load(Ordering::Relaxed), made, "it was still being made");
+            self.target.mood(0);
         };
         let (answer, ()) = tokio::join!(asked, change);
-        self.target.mood(0);
         (answer, token)
     }
 

@@ -73,7 +73,7 @@ pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
 }
 
 async fn run(mut line: Line, patience: Duration, mut receiver: mpsc::Receiver<Ask>, closing: CancellationToken) {
-    while let Err(panic) = panics::caught(serve(&mut line, patience, &mut receiver, &closing)).await {
+    while let Err(panic) = Box::pin(panics::caught(serve(&mut line, patience, &mut receiver, &closing))).await {
         tracing::error!(panic, "the reader of stored secrets panicked and goes on; this is a defect");
         line.lose();
     }

@@ -13,11 +13,11 @@ pub(super) enum When {
 }
 
 pub(super) async fn row(ground: &Ground, when: When) {
-    let settings = if when == When::Meanwhile { Mode::Delay.at("exchange::after_create", 3_000) } else { Settings::default() };
+    let settings = if when == When::Meanwhile { Mode::Delay.at("exchange::after_create", 6_000) } else { Settings::default() };
     let mut replica = start(ground, &settings).await;
     let (door, token) = (replica.native.clone(), token());
     let sent = token.clone();
-    let ask = async move { door.exchange(&sent, database("4s")).await.unwrap() };
+    let ask = async move { door.exchange(&sent, database("20s")).await.unwrap() };
     let answer = match when {
         When::AtOnce => {
             log(ground, "revoke", "from").await;
