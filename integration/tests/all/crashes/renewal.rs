@@ -32,7 +32,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, moved: Moved) {
         match (mode, answer) {
             (Mode::Abort, Err(_)) => died(replica, point).await,
             (Mode::Panic | Mode::Error, Ok(answer)) => {
-                assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{point}")
+                assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"), "{point}");
             }
             (Mode::Delay, Ok(answer)) => assert_eq!(answer.status, 200, "{point}: {answer:?}"),
             (mode, answer) => panic!("{point} {mode:?}: {answer:?}"),
