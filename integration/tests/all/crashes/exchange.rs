@@ -63,7 +63,7 @@ pub(super) async fn row(ground: &Ground, point: &'static str, left: Left) {
             }
             None => assert_eq!((left, granted), (Left::Nothing, false), "{point} {mode:?}: it left no lease"),
         }
-        let again = replica.native.exchange(token, database("6s")).await.unwrap();
+        let again = replica.native.exchange(token, database("1m")).await.unwrap();
         if granted {
             assert_eq!((again.status, again.code().as_str()), (401, "token_already_used"), "{point} {mode:?}");
         } else {

@@ -17,7 +17,7 @@ pub(super) async fn row(ground: &Ground, when: When) {
     let mut replica = start(ground, &settings).await;
     let (door, token) = (replica.native.clone(), token());
     let sent = token.clone();
-    let ask = async move { door.exchange(&sent, database("20s")).await.unwrap() };
+    let ask = async move { door.exchange(&sent, database("1m")).await.unwrap() };
     let answer = match when {
         When::AtOnce => {
             log(ground, "revoke", "from").await;
@@ -53,7 +53,7 @@ pub(super) async fn row(ground: &Ground, when: When) {
     if let Some(lease) = leases(ground).await.first() {
         assert_eq!(story(ground, *lease).await, ["exchange.asked", "lease.revoked"]);
     }
-    let again = replica.native.exchange(&token, database("4s")).await.unwrap().granted().unwrap();
+    let again = replica.native.exchange(&token, database("1m")).await.unwrap().granted().unwrap();
     assert!(ground.login(&again.credentials["database"].values).await.is_ok(), "{when:?}: the use is free again");
 }
 

@@ -7,7 +7,7 @@ async fn a_root_key_that_is_away_stops_no_broker_that_serves_and_starts_none() {
     let ground = Ground::new().await.unwrap();
     let replica = start(&ground, &Settings::default()).await;
     ground.store_secret(&replica, "secret/shop/registry", &json!({"password": "p-1"})).await.unwrap();
-    let granted = replica.native.exchange(&token(), database("3s")).await.unwrap().granted().unwrap();
+    let granted = replica.native.exchange(&token(), database("10s")).await.unwrap().granted().unwrap();
     let file = ground.path("secrets/root.key");
     std::fs::remove_file(&file).unwrap();
 
@@ -21,7 +21,7 @@ async fn a_root_key_that_is_away_stops_no_broker_that_serves_and_starts_none() {
         .unwrap();
     let told = String::from_utf8_lossy(&rotation.stderr).into_owned() + &String::from_utf8_lossy(&rotation.stdout);
     assert!(!rotation.status.success() && told.contains("root.key"), "nor is a new one made: {told}");
-    let both = json!({"role": "shop-deploy-prod", "credentials": ["database", "registry"], "ttl": "3s"});
+    let both = json!({"role": "shop-deploy-prod", "credentials": ["database", "registry"], "ttl": "10s"});
     let more = replica.native.exchange(&token(), both).await.unwrap().granted().unwrap();
     assert!(ground.login(&more.credentials["database"].values).await.is_ok());
     assert_eq!(more.credentials["registry"].values["password"], "p-1", "sealed before, opened now");
