@@ -217,6 +217,7 @@ impl Store {
             kind.as_str()
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         rows.into_iter().map(Stored::read).collect()
     }

@@ -119,7 +119,7 @@ impl Store {
                where hash = $1 order by id desc limit 1"#,
             hash
         );
-        Ok(latest.fetch_optional(self.pool()).await?.unwrap_or(false))
+        Ok(latest.fetch_optional(self.pool()).there(self).await?.unwrap_or(false))
     }
 
     /// The latest proposals that were taken back, the newest first; of one set, where that is told.
@@ -133,6 +133,7 @@ impl Store {
             limit
         )
         .fetch_all(self.pool())
+        .there(self)
         .await?;
         let withdrawn = rows.into_iter().map(|row| {
             Ok(Withdrawn {

@@ -39,6 +39,7 @@ impl Store {
             end
         )
         .execute(self.pool())
+        .there(self)
         .await?;
         Ok(one_row(&counted))
     }
