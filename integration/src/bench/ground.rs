@@ -109,7 +109,7 @@ impl Ground {
 
     /// Starts a broker and waits until it says that it is ready.
     pub async fn broker(&self, name: &str, tls: bool) -> Result<Broker> {
-        let [native, operator, metrics] = [free_address()?, free_address()?, free_address()?];
+        let [native, operator, metrics] = free_addresses()?;
         let config = self.path(&format!("{name}.toml"));
         fs::write(&config, self.configuration(native, operator, metrics, tls))?;
         let log = fs::File::create(self.path(&format!("{name}.log")))?;
@@ -271,7 +271,21 @@ impl Broker {
 
 /// An address of this machine that nobody has yet.
 pub fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+    let [address] = free_addresses()?;
+    Ok(address)
+}
+
+/// Different ones: each is held until all are known.
+fn free_addresses<const N: usize>() -> Result<[SocketAddr; N]> {
+    let mut held = Vec::new();
+    for _ in 0..N {
+        held.push(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?);
+    }
+    let mut addresses = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for (address, listener) in addresses.iter_mut().zip(&held) {
+        *address = listener.local_addr()?;
+    }
+    Ok(addresses)
 }
 
 /// The program of that name beside the one that runs.
