@@ -119,13 +119,15 @@ impl Store {
     /// Forgets up to `limit` sessions that ended before `before` and have neither leases nor a use that is still kept.
     pub async fn forget_sessions(&self, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
         let result = sqlx::query!(
-            "delete from daypass.sessions where id in (
+            "with old as materialized (
                  select s.id from daypass.sessions s
                  where s.ends_at < $1
                    -- Asked for each session by itself: joined, every lease there is would be read first.
                    and (select true from daypass.leases l where l.session_id = s.id limit 1) is null
-                   and not exists (select from daypass.token_uses u where u.session_id = s.id)
-                 limit $2 for update skip locked)",
+                 limit $2 for update skip locked)
+             -- The uses are read once, and only where there are old sessions.
+             delete from daypass.sessions where id in (
+                 select old.id from old where not exists (select from daypass.token_uses u where u.session_id = old.id))",
             before,
             limit
         )

@@ -41,20 +41,20 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                 and exists (select count(*) from pending) order by s.id for share
         ),
 
-        -- How crowded each role, session and connection is, never counting further than the answer needs.
-        role_live as (
+        -- How crowded each role, session and connection is, never counting further than the answer needs, and once.
+        role_live as materialized (
             select r.role, (select count(*) from (
                 select from daypass.leases l
                 where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) as live
             from (select role, max(most) as most from lease_wanted group by role) r
         ),
-        session_live as (
+        session_live as materialized (
             select s.session_id, (select count(*) from (
                 select from daypass.leases l
                 where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive', 'revoking') limit s.most) counted) as live
             from (select session_id, max(most_of_session) as most from lease_wanted group by session_id) s
         ),
-        connection_live as (
+        connection_live as materialized (
             select c.connection, (select count(*) from (
                 select from daypass.leases l
                 where l.connection = c.connection and l.state in ('pending', 'active', 'passive', 'revoking') limit c.most) counted) as live
