@@ -27,7 +27,10 @@ use crate::crypto::keyring::Sealed;
 use crate::{failpoint, panics};
 
 mod columns;
+mod room;
 mod statement;
+
+use room::Room;
 
 /// How many records one commit carries at most. More make every one of them wait longer and the disk no faster.
 const BATCH: usize = 64;
@@ -99,7 +102,7 @@ pub(super) fn start(servers: Servers, patience: Duration) -> Handle {
     let (sender, receiver) = mpsc::channel(WAITING);
     let (closing, task) = (CancellationToken::new(), TaskTracker::new());
     let full = Arc::<AtomicBool>::default();
-    let writer = Writer { line: Line::new(servers.clone()), servers, patience, full: full.clone() };
+    let writer = Writer { line: Line::new(servers.clone()), servers, patience, full: full.clone(), room: Room::default() };
     task.spawn(writer.run(receiver, closing.clone()));
     Handle { sender, closing, task, full }
 }
@@ -154,6 +157,7 @@ struct Writer {
     servers: Servers,
     patience: Duration,
     full: Arc<AtomicBool>,
+    room: Room,
 }
 
 impl Writer {
@@ -210,13 +214,14 @@ impl Writer {
             }
         };
         let prepared: Vec<&Prepared> = batch.iter().map(|job| &job.prepared).collect();
+        let room = &mut self.room;
         let written = async {
             if let Some(point) = prepared.iter().find_map(|prepared| prepared.before()) {
                 failpoint::pass(point).await.map_err(|error| sqlx::Error::Encode(error.into()))?;
             }
             match prepared.as_slice() {
                 [alone] if alone.is_repeat() => write_repeat(connection, alone).await.map(|verdict| vec![verdict]),
-                all => statement::write(connection, all).await,
+                all => statement::write(connection, all, room).await,
             }
         };
         let outcome = self.servers.while_here(self.patience, written).await;
@@ -315,7 +320,8 @@ async fn write_repeat(connection: &mut PgConnection, prepared: &Prepared) -> Res
         tx.rollback().await?;
         return Ok(Verdict::Spent);
     }
-    let verdict = statement::write(&mut tx, &[prepared]).await?.first().copied().unwrap_or(Verdict::Moved);
+    // Counted for itself: what is known of others is not its own to use.
+    let verdict = statement::write(&mut tx, &[prepared], &mut Room::default()).await?.first().copied().unwrap_or(Verdict::Moved);
     if verdict == Verdict::Written {
         tx.commit().await?;
     } else {

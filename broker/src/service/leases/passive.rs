@@ -10,9 +10,9 @@ use crate::service::error::Error;
 use crate::store::leases::Expiring;
 
 /// Leases written off in one transaction.
-const WRITTEN_OFF: i64 = 25;
+const WRITTEN_OFF: i64 = 15;
 /// How many times as long as it took to write them off is waited before the next ones.
-const RESTING: u32 = 4;
+const RESTING: u32 = 6;
 
 impl Leases {
     /// Writes off what has ended by its own clock, at a pace that leaves the database to those who wait for it: nobody

@@ -70,8 +70,8 @@ pub(super) struct Leases<'a> {
     pub(super) issued_at: Vec<OffsetDateTime>,
     pub(super) expires_at: Vec<OffsetDateTime>,
     pub(super) due_at: Vec<OffsetDateTime>,
-    /// How many may be live: of the role, of the session, of the connection.
-    pub(super) most: Vec<i64>,
+    /// How many may be live: of the role, of the session, of the connection. Nobody counts where there is no number.
+    pub(super) most: Vec<Option<i64>>,
     pub(super) most_of_session: Vec<i64>,
     pub(super) most_of_connection: Vec<Option<i64>>,
     /// The token whose use opens their session, on the first of a record.
@@ -193,7 +193,7 @@ impl<'a> Columns<'a> {
             leases.issued_at.push(lease.issued_at);
             leases.expires_at.push(lease.expires_at);
             leases.due_at.push(due_at(lease));
-            leases.most.push(i64::from(lease.max_live_of_role));
+            leases.most.push(Some(i64::from(lease.max_live_of_role)));
             leases.most_of_session.push(i64::from(lease.max_live_of_session));
             leases.most_of_connection.push(lease.max_live_of_connection.map(i64::from));
             leases.token_key.push(token_key.take());

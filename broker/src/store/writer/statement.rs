@@ -1,8 +1,10 @@
 //! The one statement of the group writer: every part of every record, in columns.
 
 use sqlx::PgConnection;
+use tokio::time::Instant;
 
 use super::columns::Columns;
+use super::room::{Place, Room};
 use super::{Prepared, Quota, Verdict};
 
 /// Writes `records` in one statement. Outside a transaction the statement is one: when this returns, the server has
@@ -10,8 +12,14 @@ use super::{Prepared, Quota, Verdict};
 ///
 /// Rows are locked in the order of their keys — leases, then sessions, then uses — so that replicas wait for each other
 /// and never in a circle.
-pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) -> Result<Vec<Verdict>, sqlx::Error> {
-    let Columns { n, uses, sessions, leases, activations, audit, personal } = Columns::of(records);
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    records: &[&Prepared],
+    room: &mut Room,
+) -> Result<Vec<Verdict>, sqlx::Error> {
+    let Columns { n, uses, sessions, mut leases, activations, audit, personal } = Columns::of(records);
+    let asked_at = Instant::now();
+    let to_count = room.spare(&mut leases, asked_at);
     // Only `fetch_all` reads on to the end of the commit; `fetch_one` would return before it.
     let rows = sqlx::query!(
         r#"
@@ -46,7 +54,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
             select r.role, (select count(*) from (
                 select from daypass.leases l
                 where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) as live
-            from (select role, max(most) as most from lease_wanted group by role) r
+            from (select role, max(most) as most from lease_wanted where most is not null group by role) r
         ),
         session_live as materialized (
             select s.session_id, (select count(*) from (
@@ -174,8 +182,11 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                 as p (n, record_id, named, salts)
             where p.n in (select n from accepted)
         )
-        select r.n as "n!", a.n is not null as "written!", (select min(f.why) from refused f where f.n = r.n) as why
+        select r.n as "n?", a.n is not null as "written!", (select min(f.why) from refused f where f.n = r.n) as why,
+               null as role, null as connection, null::bigint as live
         from unnest($29::integer[]) as r (n) left join accepted a on a.n = r.n
+        union all select null, false, null, role, null, live from role_live
+        union all select null, false, null, null, connection, live from connection_live
         "#,
         &uses.n,
         &uses.token_key,
@@ -198,7 +209,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
         &leases.issued_at,
         &leases.expires_at,
         &leases.due_at,
-        &leases.most,
+        &leases.most as _,
         &activations.n,
         &activations.lease_id,
         &activations.state as _,
@@ -248,6 +259,13 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
 
     let mut verdicts = vec![Verdict::Raced; records.len()];
     for row in rows {
+        let place = row.role.map(Place::Role).or_else(|| row.connection.map(Place::Connection));
+        if let Some((place, live)) = place.zip(row.live) {
+            if let Some(wanted) = to_count.get(&place) {
+                room.counted(place, live, wanted, asked_at);
+            }
+            continue;
+        }
         let verdict = match (row.written, row.why.as_deref()) {
             (true, _) => Verdict::Written,
             (false, None) => Verdict::Raced,
@@ -260,7 +278,7 @@ pub(super) async fn write(connection: &mut PgConnection, records: &[&Prepared]) 
                 None => Verdict::Moved,
             },
         };
-        if let Some(held) = usize::try_from(row.n).ok().and_then(|n| verdicts.get_mut(n)) {
+        if let Some(held) = row.n.and_then(|n| usize::try_from(n).ok()).and_then(|n| verdicts.get_mut(n)) {
             *held = verdict;
         }
     }
