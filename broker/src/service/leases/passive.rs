@@ -1,6 +1,6 @@
 //! Leases that end by their own clock: no target has a part in their end, and nobody waits for it to be written down.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use domain::audit::Kind;
 
@@ -13,11 +13,14 @@ use crate::store::leases::Expiring;
 const WRITTEN_OFF: i64 = 15;
 /// How many times as long as it took to write them off is waited before the next ones.
 const RESTING: u32 = 6;
+/// After this time without an end there are more of them than that pace can write off: then it rests as long as it works.
+const BEHIND: Duration = Duration::from_mins(1);
 
 impl Leases {
     /// Writes off what has ended by its own clock, at a pace that leaves the database to those who wait for it: nobody
     /// waits for this.
     pub async fn expire_passive(&self) -> Result<(), Error> {
+        let started = Instant::now();
         while !self.is_paused() {
             let begun = Instant::now();
             let record = |lease: &Expiring| {
@@ -33,7 +36,8 @@ impl Leases {
             if i64::try_from(expired.len()) != Ok(WRITTEN_OFF) {
                 break;
             }
-            tokio::time::sleep(begun.elapsed() * RESTING).await;
+            let resting = if started.elapsed() < BEHIND { RESTING } else { 1 };
+            tokio::time::sleep(begun.elapsed() * resting).await;
         }
         Ok(())
     }
