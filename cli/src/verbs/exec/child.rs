@@ -1,8 +1,9 @@
 //! The command itself: its environment, its streams, its end.
 
-use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::ffi::{OsStr, OsString};
+use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -81,7 +82,12 @@ impl Child {
         let mut child = match self.command.spawn() {
             Ok(child) => child,
             Err(error) => {
-                let missing = error.kind() == std::io::ErrorKind::NotFound;
+                let missing = match error.kind() {
+                    ErrorKind::NotFound => true,
+                    // A folder of the search path that this user may not enter says so too, whatever is in it.
+                    ErrorKind::PermissionDenied => !is_in_sight(self.command.as_std().get_program()),
+                    _ => false,
+                };
                 let failure = Failure::local(format!("the command {} cannot be started", self.name)).because(&error);
                 return Err(failure.with_exit_code(if missing { NOT_FOUND } else { NOT_STARTED }));
             }
@@ -183,11 +189,25 @@ async fn time_is_up(end: &mut watch::Receiver<Option<Instant>>) {
     }
 }
 
+/// Whether a command is given by its path, or found where commands are looked for.
+fn is_in_sight(program: &OsStr) -> bool {
+    let by_path = Path::new(program).components().count() != 1 || Path::new(program).is_absolute();
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    by_path || std::env::split_paths(&search).any(|folder| folder.join(program).exists())
+}
+
 #[cfg(test)]
 mod tests {
     use domain::secret::Secret;
 
     use super::*;
+
+    #[test]
+    fn looks_for_a_command_where_commands_are_looked_for() {
+        for (program, seen) in [("sh", true), ("no-such-program-anywhere", false), ("./no-such-program", true), ("/", true)] {
+            assert_eq!(is_in_sight(OsStr::new(program)), seen, "{program}");
+        }
+    }
 
     #[tokio::test]
     async fn a_slow_reader_loses_nothing_of_what_was_written_before_the_end() {

@@ -77,7 +77,7 @@ const ROWS: [Row; 35] = [
         27,
         "very many end in the same second",
         &[
-            "many_that_end_by_themselves_at_once_are_settled_soon",
+            "many_that_end_by_themselves_at_once_are_settled",
             "workers_share_the_due_leases_and_leave_sick_targets_alone",
             "bursts",
         ],
