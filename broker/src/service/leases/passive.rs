@@ -15,6 +15,8 @@ const WRITTEN_OFF: i64 = 15;
 const RESTING: u32 = 6;
 /// After this time without an end there are more of them than that pace can write off: then it rests as long as it works.
 const BEHIND: Duration = Duration::from_mins(1);
+/// A database that takes seconds for a batch is not left alone for minutes.
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 impl Leases {
     /// Writes off what has ended by its own clock, at a pace that leaves the database to those who wait for it: nobody
@@ -37,7 +39,7 @@ impl Leases {
                 break;
             }
             let resting = if started.elapsed() < BEHIND { RESTING } else { 1 };
-            tokio::time::sleep(begun.elapsed() * resting).await;
+            tokio::time::sleep((begun.elapsed() * resting).min(LONGEST_REST)).await;
         }
         Ok(())
     }
