@@ -97,6 +97,31 @@ async fn a_quota_refuses_only_what_is_beyond_it_and_burns_no_use(pool: PgPool) {
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn one_process_fills_a_large_quota_to_the_last_and_no_further(pool: PgPool) {
+    let store = open(&pool).await;
+    for place in [Quota::Role, Quota::Connection] {
+        let (mut written, mut refused) = (0, 0);
+        for token in 0..52u8 {
+            let mut record = first(&store, [token; 32]);
+            let session = record.session.as_ref().unwrap().id;
+            record.leases = (0..30).map(|_| lease(&store, session)).collect();
+            for lease in &mut record.leases {
+                (lease.max_live_of_role, lease.max_live_of_connection) =
+                    if place == Quota::Role { (1_500, None) } else { (10_000, Some(1_500)) };
+            }
+            match store.write(record).await {
+                Ok(_) => written += 1,
+                Err(WriteError::Quota(full)) if full == place => refused += 1,
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!((written, refused, count(&pool, "leases").await), (50, 2, 1_500), "{place:?}");
+        sqlx::query("truncate daypass.leases, daypass.token_uses").execute(&pool).await.unwrap();
+    }
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn sessions_and_connections_have_quotas_of_their_own(pool: PgPool) {
     let store = open(&pool).await;
     // A session with three leases of its own asks for more.
