@@ -294,16 +294,20 @@ impl Store {
 
     /// Forgets up to `limit` leases that ended before `before`. The log keeps what it says of them.
     pub async fn forget_leases(&self, before: OffsetDateTime, limit: i64) -> Result<u64, StoreError> {
-        let result = sqlx::query!(
-            "delete from daypass.leases where id in (
-                 select id from daypass.leases where due_at is null and ended_at < $1 limit $2 for update skip locked)",
+        let forgotten = sqlx::query_scalar!(
+            r#"with gone as (
+                 delete from daypass.leases where id in (
+                     select id from daypass.leases where due_at is null and ended_at < $1 limit $2 for update skip locked)
+                 returning id),
+               unmarked as (delete from daypass.lease_marks where lease_id in (select id from gone))
+               select count(*) as "count!" from gone"#,
             before,
             limit
         )
-        .execute(self.pool())
+        .fetch_one(self.pool())
         .there(self)
         .await?;
-        Ok(result.rows_affected())
+        Ok(forgotten.unsigned_abs())
     }
 }
 

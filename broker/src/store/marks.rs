@@ -12,12 +12,12 @@ const SHORTEST: usize = 16;
 const LABEL: &str = "handed out";
 
 impl Store {
-    /// The marks of `values`, one after the other, under the generation of now.
-    pub fn mark<'v>(&self, values: impl IntoIterator<Item = &'v str>) -> Result<Vec<u8>, StoreError> {
+    /// The marks of `values` under the generation of now.
+    pub fn mark<'v>(&self, values: impl IntoIterator<Item = &'v str>) -> Result<Vec<Uuid>, StoreError> {
         let ring = self.0.keys.ring();
         let mut marks = Vec::new();
         for value in values.into_iter().filter(|value| value.len() >= SHORTEST) {
-            marks.extend(ring.mac(LABEL, value.as_bytes())?.into_iter().take(MARK));
+            marks.extend(mark(&ring.mac(LABEL, value.as_bytes())?));
         }
         Ok(marks)
     }
@@ -28,6 +28,10 @@ impl Store {
             return Ok(Vec::new());
         }
         let macs = self.0.keys.ring().macs(LABEL, value.as_bytes())?;
-        Ok(macs.iter().filter_map(|mac| Uuid::from_slice(mac.get(..MARK)?).ok()).collect())
+        Ok(macs.iter().filter_map(|mac| mark(mac)).collect())
     }
+}
+
+fn mark(mac: &[u8]) -> Option<Uuid> {
+    Uuid::from_slice(mac.get(..MARK)?).ok()
 }

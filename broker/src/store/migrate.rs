@@ -24,11 +24,13 @@ const GRANTS: &[(&str, &str)] = &[
     ("sessions", "select, insert, delete, update (ended_at)"),
     ("token_uses", "select, insert, delete, update (session_id, keep_until)"),
     (
+        // `marks` for brokers of before 0011, which go on under the newer schema.
         "leases",
         "select, insert, delete, \
          update (state, handle, generation, expires_at, due_at, wanted_at, attempt, claimed_by, reason, ended_at, revocation, marks, \
          renewal)",
     ),
+    ("lease_marks", "select, insert, delete"),
     ("audit_records", "select, insert"),
     ("audit_personal", "select, insert"),
     ("denial_counts", "select, insert, delete, update (count)"),

@@ -113,8 +113,8 @@ pub struct Activation {
     /// `Active` or `Passive`.
     pub to: State,
     pub expires_at: OffsetDateTime,
-    /// Keyed hashes of what is handed out, from [`super::Store::mark`], one after the other.
-    pub marks: Vec<u8>,
+    /// Keyed hashes of what is handed out, from [`super::Store::mark`].
+    pub marks: Vec<Uuid>,
 }
 
 /// The record is durable. Only the store makes one.

@@ -16,6 +16,7 @@ mod data_keys;
 mod far_back;
 mod job_ends;
 mod leases;
+mod marks;
 mod others;
 mod schema;
 mod secrets;

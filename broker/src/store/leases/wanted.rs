@@ -80,6 +80,8 @@ impl Store {
                  and ($11::timestamptz is null or l.issued_at < $11)
                  and ($12::text is null or l.upstream = $12)
                  and ($13::uuid[] is null or l.id = any (array(
+                     select m.lease_id from daypass.lease_marks m where m.mark = any ($13)
+                     union all
                      select m.id from daypass.leases m where m.marks is not null and daypass.each_mark(m.marks) && $13)))
                  and ($14::uuid is null or l.revocation = $14)
                  and ($15::uuid is null or l.id < $15)

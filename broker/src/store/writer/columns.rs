@@ -87,7 +87,9 @@ pub(super) struct Activations<'a> {
     pub(super) lease_id: Vec<Uuid>,
     pub(super) state: Vec<&'a str>,
     pub(super) expires_at: Vec<OffsetDateTime>,
-    pub(super) marks: Vec<&'a [u8]>,
+    pub(super) marked_n: Vec<i32>,
+    pub(super) marked: Vec<Uuid>,
+    pub(super) marks: Vec<Uuid>,
 }
 
 #[derive(Default)]
@@ -208,7 +210,11 @@ impl<'a> Columns<'a> {
             activations.lease_id.push(activation.lease_id);
             activations.state.push(activation.to.as_str());
             activations.expires_at.push(activation.expires_at);
-            activations.marks.push(&activation.marks);
+            for &mark in &activation.marks {
+                activations.marked_n.push(n);
+                activations.marked.push(activation.lease_id);
+                activations.marks.push(mark);
+            }
         }
         for (entry, written) in record.audit.iter().zip(&prepared.audit) {
             let audit = &mut self.audit;

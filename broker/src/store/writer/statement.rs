@@ -36,8 +36,8 @@ pub(super) async fn write(
                       generation, issued_at, expires_at, due_at, most, most_of_session, most_of_connection, token_key)
         ),
         activation as (
-            select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[], $62::bytea[])
-                as a (n, lease_id, state, expires_at, marks)
+            select * from unnest($23::integer[], $24::uuid[], $25::text[], $26::timestamptz[])
+                as a (n, lease_id, state, expires_at)
         ),
 
         -- What the batch builds on is locked, so that its state holds until the commit.
@@ -160,8 +160,15 @@ pub(super) async fn write(
             from lease_wanted where n in (select n from accepted)
         ),
         activated as (
-            update daypass.leases l set state = a.state, expires_at = a.expires_at, due_at = a.expires_at, marks = a.marks
+            update daypass.leases l set state = a.state, expires_at = a.expires_at, due_at = a.expires_at
             from activation a where l.id = a.lease_id and l.state = 'pending' and a.n in (select n from accepted)
+        ),
+        -- Equal values of one credential have one mark.
+        marked as (
+            insert into daypass.lease_marks (lease_id, mark)
+            select m.lease_id, m.mark from unnest($66::integer[], $67::uuid[], $62::uuid[]) as m (n, lease_id, mark)
+            where m.n in (select n from accepted)
+            on conflict do nothing
         ),
         remembered as (
             insert into daypass.audit_records (id, at, kind, decision_id, session_id, lease_id, issuer, project,
@@ -249,10 +256,12 @@ pub(super) async fn write(
         &personal.record_id,
         &personal.named as _,
         &personal.salts as _,
-        &activations.marks as _,
+        &activations.marks,
         &leases.most_of_session,
         &leases.most_of_connection as _,
         &leases.token_key as _,
+        &activations.marked_n,
+        &activations.marked,
     )
     .fetch_all(connection)
     .await?;

@@ -22,21 +22,23 @@ const OVER: Duration = Duration::from_mins(2);
 
 /// Half of them logins, half of them credentials that end by their own clock, none of them soon. Indexes are made afterwards, which is
 /// faster.
-const FILL: [&str; 2] = [
+const FILL: [&str; 3] = [
     "insert into daypass.sessions (id, token_hash, opened_by, issuer, role, project, project_name, run, attempt, job, opened_at, ends_at)
      select ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, decode(repeat(md5(n::text), 2), 'hex'), gen_random_uuid(),
             'github', 'many-' || n % 50, (700000 + n % 2000)::text, 'acme/many-' || n % 2000, (8000000000 + n / 4)::text, '1', n::text,
             clock_timestamp(), clock_timestamp() + interval '12 hours'
      from generate_series(1, COUNT) as g (n)",
     "insert into daypass.leases (id, session_id, role, credential, engine, connection, upstream, state, revocable, handle, generation,
-                                 issued_at, expires_at, due_at, marks)
+                                 issued_at, expires_at, due_at)
      select ('00000000-0000-7000-9000-' || lpad(to_hex(n), 12, '0'))::uuid,
             ('00000000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, 'many-' || n % 50, 'main',
             case n % 2 when 0 then 'postgres' else 'aws' end, case n % 2 when 0 then 'many-' || n % 40 end,
             case n % 2 when 0 then 'dp_aaaaaa_' || md5(n::text) end, case n % 2 when 0 then 'active' else 'passive' end, n % 2 = 0,
             decode(repeat(md5(n::text), 8), 'hex'), 1, clock_timestamp(), clock_timestamp() + interval '6 hours' + n * interval '10 ms',
-            clock_timestamp() + interval '6 hours' + n * interval '10 ms', decode(md5('m' || n) || md5('p' || n), 'hex')
+            clock_timestamp() + interval '6 hours' + n * interval '10 ms'
      from generate_series(1, COUNT) as g (n)",
+    "insert into daypass.lease_marks (lease_id, mark)
+     select id, md5(mark || id::text)::uuid from daypass.leases, (values ('m'), ('p')) as two (mark)",
 ];
 
 /// What one transaction writes, as one statement.
