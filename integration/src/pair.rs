@@ -64,6 +64,24 @@ impl Pair {
         format!("postgres://{}@127.0.0.1:{port},127.0.0.1:{}/{DATABASE}", databases.serving_role(), self.standby.port())
     }
 
+    /// From here on the primary waits for nobody, and the standby hears of nothing.
+    pub async fn fall_behind(&self) -> Result<()> {
+        let primary = self.primary.as_ref().context("the primary is gone")?;
+        for (server, setting) in [(primary, "synchronous_standby_names"), (&self.standby, "primary_conninfo")] {
+            let mut connection = PgConnection::connect(server.url("postgres").expose()).await?;
+            sqlx::raw_sql(AssertSqlSafe(format!("alter system set {setting} = ''"))).execute(&mut connection).await?;
+            sqlx::raw_sql("select pg_reload_conf()").execute(&mut connection).await?;
+        }
+        let mut connection = PgConnection::connect(primary.url("postgres").expose()).await?;
+        let until = Instant::now() + Duration::from_secs(20);
+        let follows = "select count(*) from pg_stat_replication";
+        while sqlx::query_scalar::<_, i64>(follows).fetch_one(&mut connection).await? > 0 {
+            ensure!(Instant::now() < until, "the standby follows still");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
     /// Ends the primary without ceremony.
     pub async fn crash_primary(&mut self) -> Result<()> {
         let primary = self.primary.take();

@@ -175,7 +175,7 @@ fn progress(when: &str, done: &Done, ledger: &Ledger, found: &Found) {
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "the program's answer")]
-fn report(done: &Done, ledger: &Ledger, found: &Found, left: Left, overdue: f64) -> ExitCode {
+fn report(done: &Done, ledger: &Ledger, found: &Found, left: Left, (overdue, tries): (f64, i32)) -> ExitCode {
     if std::io::stderr().is_terminal() {
         eprint!("\r\x1b[K");
     }
@@ -195,6 +195,7 @@ fn report(done: &Done, ledger: &Ledger, found: &Found, left: Left, overdue: f64)
     line("leases still open at the end", left.open_leases.to_string());
     line("names held at the targets, without login", left.names.to_string());
     line("worst overdue", format!("{overdue:.1} s"));
+    line("  tries of that one", tries.to_string());
     for what in found.leaked.iter().chain(&found.unrecorded).chain(&found.sessions) {
         println!("  {what}");
     }

@@ -108,13 +108,12 @@ pub(crate) async fn audit(found: &mut Found, got: &[Got], databases: &Databases,
     Ok(())
 }
 
-/// For how many seconds the worst lease was wanted back and not gone.
-pub(crate) async fn worst_overdue(databases: &Databases) -> Result<f64> {
-    let worst: Option<f64> =
-        sqlx::query_scalar("select max(extract(epoch from ended_at - wanted_at))::float8 from daypass.leases")
-            .fetch_one(&mut databases.records().await?)
-            .await?;
-    Ok(worst.unwrap_or_default())
+/// For how many seconds the worst lease was wanted back and not gone, and how often it was tried. Each try that dies with its
+/// replica keeps the lease for a minute.
+pub(crate) async fn worst_overdue(databases: &Databases) -> Result<(f64, i32)> {
+    let worst = "select extract(epoch from ended_at - wanted_at)::float8, attempt from daypass.leases
+                 where ended_at is not null and wanted_at is not null order by 1 desc limit 1";
+    Ok(sqlx::query_as(worst).fetch_optional(&mut databases.records().await?).await?.unwrap_or_default())
 }
 
 async fn logins_of(records: &mut PgConnection, which: &'static str) -> Result<BTreeSet<String>> {

@@ -190,3 +190,54 @@ async fn a_primary_that_was_cut_off_and_comes_back_is_not_believed_any_more() {
     assert_eq!(before, after, "nobody writes to the one that was left behind");
     nothing_is_lost(&ground, &mut pair.records().await.unwrap(), &jobs.got()).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standby_that_lagged_takes_over_and_ends_no_login() {
+    let ground = Ground::new().await.unwrap();
+    let mut pair = Pair::make(&ground.databases).await.unwrap();
+    let replicas = both(&ground, &pair.url(&ground.databases, pair.primary_port)).await;
+    let exchange = async |replica: &Replica| {
+        let token = Ci::shared().unwrap().github(&deploy_claims()).unwrap();
+        let body = json!({"role": "shop-deploy-prod", "credentials": ["database"], "ttl": "10m"});
+        replica.native.exchange(&token, body).await.unwrap()
+    };
+    let kept = exchange(&replicas[0]).await.granted().unwrap();
+    pair.fall_behind().await.unwrap();
+    let lost = exchange(&replicas[1]).await.granted().unwrap();
+    // Both have seen the log's newest record.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    pair.crash_primary().await.unwrap();
+    pair.promote().await.unwrap();
+
+    let begun = Instant::now();
+    let mut records = pair.records().await.unwrap();
+    let on_hold = "select count(*) from daypass.holds";
+    while sqlx::query_scalar::<_, i64>(on_hold).fetch_one(&mut records).await.unwrap() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nobody noticed:\n{}", replicas[0].output());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let known = "select count(*) from daypass.leases where id = $1::uuid";
+    for (granted, rows) in [(&kept, 1_i64), (&lost, 0)] {
+        let credential = &granted.credentials["database"];
+        let lease = credential.lease_id.clone().unwrap();
+        let known: i64 = sqlx::query_scalar(known).bind(lease).fetch_one(&mut records).await.unwrap();
+        assert_eq!(known, rows, "what the standby knew");
+        assert!(ground.login(&credential.values).await.is_ok(), "whoever holds a login goes on");
+    }
+
+    // Whoever gives something back is heard, and it is not carried out; new exchanges go on.
+    let ended = replicas[0].native.ask("DELETE", "/api/v1/session", kept.session.token.as_deref(), None).await.unwrap();
+    assert_eq!(ended.status, 200, "{ended:?}");
+    assert_eq!(exchange(&replicas[1]).await.status, 200);
+    let operator = ground.operator(&replicas[0]).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(ground.databases.logins().await.unwrap().len(), 3, "nothing is taken back");
+    let resumed = replicas[0].operator.post("/api/v1/resume", &operator, &json!({})).await.unwrap();
+    assert_eq!((resumed.status, resumed.json()["hold"].is_object()), (200, true), "{resumed:?}");
+    let begun = Instant::now();
+    while ground.databases.logins().await.unwrap().len() > 2 {
+        assert!(begun.elapsed() < Duration::from_secs(30), "nothing is taken back after the hold:\n{}", replicas[0].output());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(ground.login(&lost.credentials["database"].values).await.is_ok(), "the forgotten one is spared until its own end");
+}

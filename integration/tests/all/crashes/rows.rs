@@ -53,6 +53,7 @@ const ROWS: [Row; 35] = [
         21,
         "a standby that has lost the last commits",
         &[
+            "a_standby_that_lagged_takes_over_and_ends_no_login",
             "a_process_that_remembers_more_than_the_database_takes_nothing_back",
             "a_database_from_a_backup_ends_no_login_until_an_operator_resumes",
         ],
