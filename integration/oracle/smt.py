@@ -202,6 +202,11 @@ def main():
     for line in sys.stdin:
         oracle.pair(json.loads(line))
         pairs += 1
+        if sys.stderr.isatty():
+            told = f"{pairs} pairs, {oracle.questions} questions, {len(oracle.wrong)} answered otherwise"
+            print(f"\r{told}", end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        print("\r\x1b[K", end="", file=sys.stderr)
     for difference in oracle.wrong[:20]:
         print(difference)
     print(
