@@ -278,12 +278,14 @@ impl Store {
     }
 
     /// Leases that were to be gone before `before`, at their end or because they were given back. A next try in the future
-    /// makes none of them less late.
+    /// makes none of them less late. What ended by its own clock is gone, and only to be written off, in its own time: it is
+    /// late when nobody has done it ten minutes later.
     pub async fn late_leases(&self, before: OffsetDateTime) -> Result<Late, StoreError> {
         let row = sqlx::query!(
             r#"select count(*) as "count!", min(coalesce(wanted_at, due_at)) as since
                from daypass.leases
-               where due_at is not null and ((wanted_at is null and due_at < $1) or wanted_at < $1)"#,
+               where due_at is not null and ((wanted_at is null and due_at < $1) or wanted_at < $1)
+                 and (state <> 'passive' or due_at < $1 - interval '10 minutes')"#,
             before
         )
         .fetch_one(self.pool())

@@ -28,7 +28,7 @@ impl Store {
                       count(*) filter (where coalesce(wanted_at, due_at) < $2) as "overdue!",
                       count(*) filter (where state = 'fenced') as "fenced!", min(coalesce(wanted_at, due_at)) as "since!"
                from daypass.leases
-               where due_at is not null and ((wanted_at is null and due_at <= $1) or wanted_at <= $1)
+               where due_at is not null and state <> 'passive' and ((wanted_at is null and due_at <= $1) or wanted_at <= $1)
                group by 1"#,
             now,
             before

@@ -1,6 +1,7 @@
 //! The load generator: a closed loop that keeps a number of connections busy, and an open loop that sends at a given rate
 //! whatever happens, so that waiting is counted and not hidden.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -60,6 +61,8 @@ pub struct Outcome {
     failure: Option<String>,
     /// One of the refusals, in the broker's words.
     pub refusal: Option<String>,
+    /// When each request was due and what it took in microseconds; one that was refused never got what it asked for.
+    each: Vec<(Instant, u64)>,
 }
 
 impl Outcome {
@@ -72,6 +75,7 @@ impl Outcome {
             failed: 0,
             failure: None,
             refusal: None,
+            each: Vec::new(),
         })
     }
 
@@ -85,11 +89,23 @@ impl Outcome {
         self.accepted.value_at_quantile(quantile) as f64 / 1_000.0
     }
 
-    /// A quantile of the latency of all requests, in milliseconds: one that was refused never got what it asked for.
-    pub fn quantile_of_all(&self, quantile: f64) -> f64 {
-        let all = self.accepted.len() + self.refused.len();
-        let of_accepted = quantile * all as f64 / (self.accepted.len() as f64).max(1.0);
-        if of_accepted > 1.0 { PATIENCE.as_secs_f64() * 1_000.0 } else { self.quantile(of_accepted) }
+    /// A quantile of the latency of the requests due in each whole second, in milliseconds.
+    pub fn quantile_by_second(&self, quantile: f64) -> Vec<f64> {
+        let Some(began) = self.each.iter().map(|(due, _)| *due).min() else { return Vec::new() };
+        let mut seconds: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for (due, micros) in &self.each {
+            seconds.entry(due.duration_since(began).as_secs()).or_default().push(*micros);
+        }
+        // The last one was not a whole second, unless it is all there is.
+        if seconds.len() > 1 {
+            seconds.pop_last();
+        }
+        let of = |mut second: Vec<u64>| {
+            second.sort_unstable();
+            let at = (quantile * second.len() as f64).ceil() as usize;
+            second.get(at.saturating_sub(1)).map(|micros| *micros as f64 / 1_000.0)
+        };
+        seconds.into_values().filter_map(of).collect()
     }
 
     /// Fails if anything but `200` was answered.
@@ -124,11 +140,13 @@ impl Outcome {
         self.failed += other.failed;
         self.failure = self.failure.take().or_else(|| other.failure.clone());
         self.refusal = self.refusal.take().or_else(|| other.refusal.clone());
+        self.each.extend_from_slice(&other.each);
         Ok(())
     }
 
-    fn count(&mut self, status: std::io::Result<u16>, body: &[u8], took: Duration) {
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    fn count(&mut self, status: std::io::Result<u16>, body: &[u8], from: Instant) {
+        let micros = u64::try_from(from.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.each.push((from, if matches!(status, Ok(200)) { micros } else { u64::MAX }));
         match status {
             Ok(200) => self.accepted.saturating_record(micros),
             Ok(429 | 503) => {
@@ -226,7 +244,7 @@ async fn ask(target: &Target, held: &mut Option<Connection>, request: &[u8], fro
     let status = tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
     let broken = status.is_err();
     let body = held.as_ref().map(Connection::body).unwrap_or_default();
-    outcome.count(status, body, from.elapsed());
+    outcome.count(status, body, from);
     if broken {
         *held = None;
     }

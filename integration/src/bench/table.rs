@@ -44,7 +44,7 @@ pub struct Row {
     pub figure: String,
     /// What it is held against.
     pub reference: String,
-    /// The median over the repeats of what is judged.
+    /// What is judged: the median over the repeats, or what they have made together.
     pub measured: f64,
     pub least: f64,
     pub most: f64,
@@ -57,8 +57,20 @@ pub struct Row {
 impl Row {
     /// A row judged by the median of `measured`, one value for each repeat.
     pub fn new(number: &'static str, what: &'static str, measured: &[f64], unit: Unit, floor: Bound, goal: Bound) -> Self {
-        let median = median(measured);
-        let verdict = match (floor.keeps(median), goal.keeps(median)) {
+        Self::judged(number, what, median(measured), measured, unit, floor, goal)
+    }
+
+    /// A row judged by `value`, which all repeats have made together; `measured` are theirs, each for itself.
+    pub fn judged(
+        number: &'static str,
+        what: &'static str,
+        value: f64,
+        measured: &[f64],
+        unit: Unit,
+        floor: Bound,
+        goal: Bound,
+    ) -> Self {
+        let verdict = match (floor.keeps(value), goal.keeps(value)) {
             (false, _) => Verdict::BelowFloor,
             (true, false) => Verdict::BelowGoal,
             (true, true) => Verdict::Ok,
@@ -66,7 +78,7 @@ impl Row {
         let least = measured.iter().copied().fold(f64::INFINITY, f64::min);
         let most = measured.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let (figure, reference) = (String::new(), String::new());
-        Self { number, what, figure, reference, measured: median, least, most, unit, floor, goal, verdict }
+        Self { number, what, figure, reference, measured: value, least, most, unit, floor, goal, verdict }
     }
 
     #[must_use]

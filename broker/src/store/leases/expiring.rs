@@ -15,6 +15,8 @@ pub struct Expiring {
     pub role: String,
     pub engine: String,
     pub attempt: i32,
+    /// When it ended.
+    pub due_at: OffsetDateTime,
 }
 
 impl Store {
@@ -29,7 +31,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let expiring = sqlx::query_as!(
             Expiring,
-            "select id, session_id, role, engine, attempt from daypass.leases
+            "select id, session_id, role, engine, attempt, due_at as \"due_at!\" from daypass.leases
                      where state = 'passive' and due_at <= $1 and not exists (select from daypass.holds)
                      order by due_at limit $2 for no key update skip locked",
             now,

@@ -108,6 +108,11 @@ async fn passive_leases_only_expire(pool: PgPool) {
     assert!(tx.begin_release(&[lease.id], lease.issued_at).await.unwrap().is_empty());
     tx.commit().await.unwrap();
     assert!(store.claim_leases(&claim(1, lease.expires_at)).await.unwrap().is_empty(), "there is nothing to take back");
+    // It is gone when it has ended: what is left is to be written down, which hurries nobody.
+    let late = async |after| store.late_leases(lease.expires_at + Duration::minutes(after)).await.unwrap().count;
+    assert_eq!((late(9).await, late(11).await), (0, 1));
+    let later = lease.expires_at + Duration::hours(1);
+    assert!(store.waiting(later, later).await.unwrap().is_empty(), "it waits for no target");
     let record = |_: &Expiring| Ok(audit(&store, Kind::LeaseExpired));
     let before = lease.expires_at - Duration::seconds(1);
     assert!(store.expire_leases(before, 10, record).await.unwrap().is_empty());

@@ -122,6 +122,41 @@ async fn one_process_fills_a_large_quota_to_the_last_and_no_further(pool: PgPool
 }
 
 #[sqlx::test(migrator = "crate::store::MIGRATOR")]
+async fn what_has_ended_by_its_own_clock_fills_no_quota_before_it_is_written_off(pool: PgPool) {
+    type Bound = fn(&mut NewLease);
+    let store = open(&pool).await;
+    let opening = first(&store, [1; 32]);
+    let session = opening.session.as_ref().unwrap().id;
+    let _ = store.write(opening).await.unwrap();
+    let more = |bound: Bound| {
+        let mut leases = vec![lease(&store, session), lease(&store, session)];
+        leases.iter_mut().for_each(bound);
+        store.write(Record { leases, audit: vec![audit(&store, Kind::SessionAsked)], ..Record::default() })
+    };
+    let bounds: [(Quota, Bound); 3] = [
+        (Quota::Role, |lease| lease.max_live_of_role = 2),
+        (Quota::Session, |lease| lease.max_live_of_session = 2),
+        (Quota::Connection, |lease| lease.max_live_of_connection = Some(2)),
+    ];
+    for (place, bound) in bounds {
+        let passive = |ends: &str| {
+            let all =
+                format!("update daypass.leases set state = 'passive', revocable = false, due_at = clock_timestamp() + '{ends}'");
+            sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(&pool)
+        };
+        passive("1 minute").await.unwrap();
+        assert!(matches!(more(bound).await, Err(WriteError::Quota(full)) if full == place), "{place:?}: they still live");
+        passive("-1 minute").await.unwrap();
+        let _ = more(bound).await.unwrap();
+        assert!(
+            matches!(more(bound).await, Err(WriteError::Quota(full)) if full == place),
+            "{place:?}: two live, others are over"
+        );
+    }
+    store.close().await;
+}
+
+#[sqlx::test(migrator = "crate::store::MIGRATOR")]
 async fn sessions_and_connections_have_quotas_of_their_own(pool: PgPool) {
     let store = open(&pool).await;
     // A session with three leases of its own asks for more.

@@ -49,25 +49,48 @@ pub(super) async fn write(
                 and exists (select count(*) from pending) order by s.id for share
         ),
 
-        -- How crowded each role, session and connection is, never counting further than the answer needs, and once.
+        -- What has ended by its own clock lives no more, though nobody has written it off yet.
+        asked as materialized (
+            select min(issued_at) as at from lease_wanted
+        ),
+        past as materialized (
+            select exists (select from daypass.leases l
+                where l.state = 'passive' and l.due_at <= (select at from asked)) as found
+        ),
+
+        -- How crowded each role, session and connection is, never counting further than the answer needs, and once. Roles and
+        -- connections are counted in an index; only where that makes them too full and something is past, it is looked at closely.
         role_live as materialized (
-            select r.role, (select count(*) from (
+            select r.role, case when c.live + r.wanted <= r.least or not (select found from past) then c.live else (
+                select count(*) from (
+                    select from daypass.leases l
+                    where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking')
+                      and (l.state <> 'passive' or l.due_at > (select at from asked)) limit r.most) counted) end as live
+            from (select role, max(most) as most, min(most) as least, count(*) as wanted from lease_wanted
+                  where most is not null group by role) r
+            cross join lateral (select count(*) as live from (
                 select from daypass.leases l
-                where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) as live
-            from (select role, max(most) as most from lease_wanted where most is not null group by role) r
+                where l.role = r.role and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) c
         ),
         session_live as materialized (
             select s.session_id, (select count(*) from (
                 select from daypass.leases l
-                where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive', 'revoking') limit s.most) counted) as live
+                where l.session_id = s.session_id and l.state in ('pending', 'active', 'passive', 'revoking')
+                  and (l.state <> 'passive' or l.due_at > (select at from asked)) limit s.most) counted) as live
             from (select session_id, max(most_of_session) as most from lease_wanted group by session_id) s
         ),
         connection_live as materialized (
-            select c.connection, (select count(*) from (
+            select r.connection, case when c.live + r.wanted <= r.least or not (select found from past) then c.live else (
+                select count(*) from (
+                    select from daypass.leases l
+                    where l.connection = r.connection and l.state in ('pending', 'active', 'passive', 'revoking')
+                      and (l.state <> 'passive' or l.due_at > (select at from asked)) limit r.most) counted) end as live
+            from (select connection, max(most_of_connection) as most, min(most_of_connection) as least, count(*) as wanted
+                  from lease_wanted
+                  where connection is not null and most_of_connection is not null group by connection) r
+            cross join lateral (select count(*) as live from (
                 select from daypass.leases l
-                where l.connection = c.connection and l.state in ('pending', 'active', 'passive', 'revoking') limit c.most) counted) as live
-            from (select connection, max(most_of_connection) as most from lease_wanted
-                  where connection is not null and most_of_connection is not null group by connection) c
+                where l.connection = r.connection and l.state in ('pending', 'active', 'passive', 'revoking') limit r.most) counted) c
         ),
         crowd as (
             select w.n, 'role' as what, r.live + w.own > w.most as alone,
