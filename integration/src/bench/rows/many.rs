@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use domain::audit::{Kind, Record};
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -18,7 +18,7 @@ const CLAIM: i64 = 100;
 /// The part of what is possible that is asked while leases end.
 const SHARE: f64 = 0.25;
 /// Pairs of measurements, calm and during a burst: a p99 moves more from one to the next than a burst moves it.
-const PAIRS: usize = 5;
+const PAIRS: usize = 6;
 /// How long a burst may take to be written off.
 const OVER: Duration = Duration::from_mins(3);
 
@@ -107,53 +107,53 @@ async fn fill(database: &mut PgConnection, count: u32) -> Result<()> {
     Ok(())
 }
 
-/// Exchanges at a steady rate, in peace and while leases end. What is judged is the p99 of the middle one of all seconds: a single
-/// wait for the disk, in peace or not, moves the p99 of sixteen seconds more than a burst does.
+/// Exchanges at a steady rate, in peace and while leases end, in turns. What is judged is the p99 of the middle one of all seconds:
+/// a single wait for the disk, in peace or not, moves the p99 of sixteen seconds more than a burst does.
 async fn bursts(ground: &Ground, broker: &Broker, database: &mut PgConnection, plan: Plan, rate: f64) -> Result<Row> {
     let (mut calm, mut busy, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut took, mut refused, mut refusal) = (None, 0, None);
-    // Shorter than a burst, so that no calm is measured with it.
-    let time = plan.time * 4;
-    let count = (rate * time.as_secs_f64()) as usize;
-    for _ in 0..if plan.repeats > 1 { PAIRS } else { 1 } {
-        let (peaceful, busily) = (ground.exchanges(count, false).await?, ground.exchanges(count, false).await?);
-        due(database, plan.burst, "desc", "12 hours").await?;
-        let peace = open(&ground.target(broker.native, false)?, &peaceful, plan.crowd.min(256), rate).await?;
-        let peace = peace.all_accepted().context("in peace")?;
-        due(database, plan.burst, "asc", "500 ms").await?;
-        let begun = Instant::now();
-        let target = ground.target(broker.native, false)?;
-        let burst = open(&target, &busily, plan.crowd.min(256), rate).await?.none_failed()?;
-        // How long one takes is seen once; what is left of the others ends another time.
-        match took {
-            None => took = Some(written_off(database, begun).await?),
-            Some(_) => {
-                sqlx::raw_sql(PUT_OFF).execute(&mut *database).await?;
-            }
+    let (mut refused, mut refusal) = (0, None);
+    for pair in 0..if plan.repeats > 1 { PAIRS } else { 1 } {
+        let (mut in_peace, mut in_burst) = (Vec::new(), Vec::new());
+        // Neither is always the first.
+        for burst in [pair % 2 == 1, pair % 2 == 0] {
+            // Shorter than a burst, so that no calm is measured with it.
+            let count = (rate * plan.time.as_secs_f64() * 4.0) as usize;
+            let requests = ground.exchanges(count, false).await?;
+            let (order, after) = if burst { ("asc", "500 ms") } else { ("desc", "12 hours") };
+            end(database, plan.burst, order, after).await?;
+            let load = open(&ground.target(broker.native, false)?, &requests, plan.crowd.min(256), rate).await?.none_failed()?;
+            refused += load.refused.len();
+            refusal = refusal.or_else(|| load.refusal.clone());
+            *if burst { &mut in_burst } else { &mut in_peace } = load.quantile_by_second(0.99);
+            sqlx::raw_sql(PUT_OFF).execute(&mut *database).await?;
         }
-        refused += burst.refused.len();
-        refusal = refusal.or_else(|| burst.refusal.clone());
-        let (in_peace, in_burst) = (peace.quantile_by_second(0.99), burst.quantile_by_second(0.99));
         ratios.push(median(&in_burst) / median(&in_peace).max(0.001));
         calm.extend(in_peace);
         busy.extend(in_burst);
     }
+    end(database, plan.burst, "asc", "500 ms").await?;
+    let took = written_off(database, Instant::now()).await?.as_secs_f64();
     let (calm, busy) = (median(&calm), median(&busy));
     let (floor, goal) = (Bound::AtMost(1.5), Bound::AtMost(1.1));
     let row = Row::judged("18b", "p99 while many leases end", busy / calm.max(0.001), &ratios, Unit::Times, floor, goal);
     let refused = match refusal {
-        Some(refusal) => format!(", {refused} refused ({refusal})"),
+        Some(refusal) => {
+            let code = serde_json::from_str::<serde_json::Value>(&refusal)
+                .ok()
+                .and_then(|refusal| Some(refusal.get("code")?.as_str()?.to_owned()));
+            format!(", {refused} refused ({})", code.unwrap_or(refusal))
+        }
         None => String::new(),
     };
     Ok(row.told(
-        format!("{busy:.1} ms; {} written off in {:.0} s{refused}", plan.burst, took.unwrap_or_default().as_secs_f64()),
+        format!("{busy:.1} ms; {} written off in {took:.0} s{refused}", plan.burst),
         format!("own p99 in peace, at {}: {calm:.1} ms", per_second(rate)),
     ))
 }
 
 /// Moves the end of as many leases. Pages change whole for the first time after a checkpoint: calm and burst both begin with one
 /// and with as many rows changed.
-async fn due(database: &mut PgConnection, count: u32, order: &str, after: &str) -> Result<()> {
+async fn end(database: &mut PgConnection, count: u32, order: &str, after: &str) -> Result<()> {
     let moving = format!(
         "update daypass.leases set due_at = clock_timestamp() + interval '{after}' where id in (
              select id from daypass.leases where state = 'passive' order by due_at {order} limit {count})"
